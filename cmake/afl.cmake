@@ -1,0 +1,10 @@
+# Toolchain of the fuzz preset: AFL++'s compiler where it is installed, else clang.
+find_program(MOAT_AFL_CC afl-clang-fast)
+find_program(MOAT_AFL_CXX afl-clang-fast++)
+if(MOAT_AFL_CC AND MOAT_AFL_CXX)
+    set(CMAKE_C_COMPILER ${MOAT_AFL_CC})
+    set(CMAKE_CXX_COMPILER ${MOAT_AFL_CXX})
+else()
+    set(CMAKE_C_COMPILER clang)
+    set(CMAKE_CXX_COMPILER clang++)
+endif()

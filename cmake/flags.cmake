@@ -1,0 +1,78 @@
+# Compiler and linker flags, and why they are there.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# No NDEBUG: tests may use assert, the library does not.
+foreach(lang IN ITEMS C CXX)
+    set(CMAKE_${lang}_FLAGS_RELWITHDEBINFO "-O2 -g")
+    set(CMAKE_${lang}_FLAGS_DEBUG "-O1 -g")
+endforeach()
+
+# For everything, tests and tools too.
+add_library(moat_warnings INTERFACE)
+target_compile_options(moat_warnings INTERFACE -Wall -Wextra -Wshadow -Wundef -Wvla
+                       $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+                       $<$<BOOL:${MOAT_WERROR}>:-Werror>)
+
+# A sanitizer, for everything as well. The address and thread sanitizers bring a malloc of their own, which
+# must stay the process's: MO_NO_INTERPOSE makes src/api keep its standard names to itself.
+set(MOAT_INTERPOSES ON)
+if(MOAT_FUZZ)
+    set(MOAT_INTERPOSES OFF)
+endif()
+if(MOAT_SANITIZE)
+    add_compile_options(-fsanitize=${MOAT_SANITIZE} -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${MOAT_SANITIZE})
+    if(MOAT_SANITIZE STREQUAL "undefined")
+        add_compile_options(-fno-sanitize-recover=all)
+    else()
+        set(MOAT_INTERPOSES OFF)
+    endif()
+endif()
+
+# Only for the library's own objects.
+add_library(moat_flags INTERFACE)
+target_compile_options(moat_flags INTERFACE
+    -fvisibility=hidden
+    -ffunction-sections -fdata-sections
+    # A library that is loaded late has little static TLS, but moat needs only a few words, and only this
+    # model never calls __tls_get_addr, which allocates.
+    -ftls-model=initial-exec
+    # Or the compiler turns malloc and memset inside calloc into a call of calloc.
+    -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+    -fno-builtin-aligned_alloc -fno-builtin-memalign -fno-builtin-posix_memalign -fno-builtin-valloc -fno-builtin-pvalloc
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>
+    -fno-plt)
+target_include_directories(moat_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+target_compile_definitions(moat_flags INTERFACE _GNU_SOURCE
+    $<$<OR:$<CONFIG:Debug>,$<BOOL:${MOAT_FUZZ}>>:MO_DEBUG=1>
+    $<$<NOT:$<BOOL:${MOAT_INTERPOSES}>>:MO_NO_INTERPOSE=1>)
+
+# The stack protector costs instructions only in functions with arrays. The hot path has none that an
+# attacker's bytes are copied into, so it goes without.
+set(MOAT_COLD_OPTIONS -fstack-protector-strong)
+set(MOAT_HOT_OPTIONS -fno-stack-protector)
+
+# The one file that is compiled for CPUs with AES instructions; the rest runs on any, and start-up decides.
+set(MOAT_AES_OPTIONS "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
+    set(MOAT_AES_OPTIONS -msse4.1 -maes)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(MOAT_AES_OPTIONS -march=armv8-a+crypto)
+endif()
+
+# Only for libmoat.so.
+set(MOAT_LINK_OPTIONS
+    LINKER:-z,now LINKER:-z,relro LINKER:-z,noexecstack
+    # Sealed memory can't be unmapped, and threads' exits call into the library.
+    LINKER:-z,nodelete
+    LINKER:--gc-sections
+    LINKER:--exclude-libs,ALL
+    LINKER:--as-needed
+    LINKER:--version-script=${PROJECT_SOURCE_DIR}/src/api/exports.map)

@@ -1,0 +1,57 @@
+# moat_objects: all objects, also for tests that reach hidden functions. moat: libmoat.so. moat_static: libmoat.a.
+
+add_library(moat_objects OBJECT ${MOAT_C_SOURCES} ${MOAT_CXX_SOURCES})
+set_target_properties(moat_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
+target_link_libraries(moat_objects PRIVATE moat_warnings PUBLIC moat_flags moat_sodium)
+
+# A new-handler's exception travels through src/api, so its objects need unwind tables.
+foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
+    if(source MATCHES "/src/(front|cache)/")
+        set(options ${MOAT_HOT_OPTIONS})
+    else()
+        set(options ${MOAT_COLD_OPTIONS})
+    endif()
+    if(source MATCHES "/src/api/")
+        list(APPEND options -fexceptions)
+    endif()
+    if(source MATCHES "/src/front/hot_aes\\.c$")
+        list(APPEND options ${MOAT_AES_OPTIONS})
+    endif()
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${options}")
+endforeach()
+
+add_library(moat SHARED $<TARGET_OBJECTS:moat_objects>)
+set_target_properties(moat PROPERTIES
+    VERSION ${PROJECT_VERSION} SOVERSION 0
+    LINKER_LANGUAGE C
+    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/api/exports.map)
+target_link_options(moat PRIVATE ${MOAT_LINK_OPTIONS} LINKER:-Map=${PROJECT_BINARY_DIR}/libmoat.map)
+target_link_libraries(moat PRIVATE ${MOAT_SODIUM_LIBRARY})
+target_include_directories(moat INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                          $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+
+# libmoat.a holds one object with every entry point, so that a static program that takes one of them from
+# here takes all, and none is left to libc. What is not exported becomes local to it.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/api/exports.map)
+file(STRINGS src/api/exports.map MOAT_EXPORT_LINES REGEX "^ +[A-Za-z_0-9]+;")
+list(TRANSFORM MOAT_EXPORT_LINES REPLACE "^ +([A-Za-z_0-9]+);.*$" "\\1")
+list(JOIN MOAT_EXPORT_LINES "\n" MOAT_EXPORT_NAMES)
+file(CONFIGURE OUTPUT exports.txt CONTENT "@MOAT_EXPORT_NAMES@\n" @ONLY)
+
+set(MOAT_OBJECT ${PROJECT_BINARY_DIR}/moat.o)
+add_custom_command(
+    OUTPUT ${MOAT_OBJECT}
+    COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -o ${MOAT_OBJECT}.all $<TARGET_OBJECTS:moat_objects> ${MOAT_SODIUM_LIBRARY}
+    # The second is in a COMDAT group: as a local symbol it would be left without its section.
+    COMMAND ${CMAKE_OBJCOPY} --keep-global-symbols=${PROJECT_BINARY_DIR}/exports.txt
+            --keep-global-symbol=DW.ref.__gxx_personality_v0 ${MOAT_OBJECT}.all ${MOAT_OBJECT}
+    DEPENDS moat_objects $<TARGET_OBJECTS:moat_objects> ${PROJECT_BINARY_DIR}/exports.txt
+    COMMAND_EXPAND_LISTS VERBATIM
+    COMMENT "Linking everything into moat.o")
+add_library(moat_static STATIC ${MOAT_OBJECT})
+set_source_files_properties(${MOAT_OBJECT} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+set_target_properties(moat_static PROPERTIES OUTPUT_NAME moat LINKER_LANGUAGE C EXPORT_NAME static)
+target_include_directories(moat_static INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+add_library(moat::moat ALIAS moat)
+add_library(moat::static ALIAS moat_static)

@@ -1,0 +1,84 @@
+/* moat: a hardened malloc for Linux. The API beside the standard one.
+ *
+ * A program needs none of this: malloc, free and their kin behave as ISO C, POSIX and the GNU manual say.
+ * Every function here may be called from any thread, but not from a signal handler.
+ */
+#ifndef MOAT_H
+#define MOAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MOAT_VERSION_MAJOR 0
+#define MOAT_VERSION_MINOR 1
+#define MOAT_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Options compiled into a program: define it in the program, as the same text that MOAT_OPTIONS takes.
+ * /etc/moat.conf and the environment come after it and win. */
+extern const char *moat_options __attribute__((weak));
+
+/* Figures of the heap, in bytes unless they say count. A snapshot: other threads go on meanwhile, so
+ * that sums may differ by what they do. */
+struct moat_stats {
+    size_t size;           /* of this structure, as the library knows it */
+    size_t allocated;      /* slots and mappings of live chunks */
+    size_t live_count;     /* count of live chunks */
+    size_t cached;         /* free slots ready in thread caches */
+    size_t quarantined;    /* freed slots that wait in thread caches */
+    size_t large;          /* of `allocated`, what is in large mappings */
+    size_t large_count;    /* count of live large mappings */
+    size_t large_waiting;  /* address space of freed large mappings that wait */
+    size_t slabs;          /* bytes of slabs that are open */
+    size_t slab_count;     /* count of slabs that are open */
+    size_t purged_count;   /* count of slabs given back to the system so far */
+    size_t guard_count;    /* count of guards in place */
+    size_t metadata;       /* bytes of tables and caches that are mapped and in use */
+    size_t reserved;       /* address space set aside for small chunks */
+    size_t resident;       /* of the whole process, from the kernel; 0 where /proc is not there */
+    size_t mappings_count; /* count of mappings moat has made that it still holds */
+    size_t threads_count;  /* count of thread caches in use */
+    size_t shards_count;   /* count of shards */
+    size_t classes_count;  /* count of size classes */
+};
+
+/* Figures of one size class. */
+struct moat_class_stats {
+    size_t slot;       /* bytes of a slot, header included */
+    size_t largest;    /* largest request that it serves */
+    size_t live_count; /* count of live chunks */
+    size_t cached_count;
+    size_t quarantined_count;
+    size_t slab_count; /* count of open slabs */
+};
+
+/* Fills *s, which has `size` bytes as its writer knew the structure (sizeof *s). Returns 0, or -1 with
+ * errno EINVAL when size is smaller than the first member. */
+int moat_stats(struct moat_stats *s, size_t size);
+
+/* Fills *s for class number `index`, from 0. Returns 0, or -1 with errno EINVAL when there is no such
+ * class or size is not sizeof *s. */
+int moat_class_stats(size_t index, struct moat_class_stats *s, size_t size);
+
+/* Writes the figures of moat_stats as text to file descriptor fd; allocates nothing. */
+void moat_stats_print(int fd);
+
+/* "moat MAJOR.MINOR.PATCH"; constant. */
+const char *moat_version(void);
+
+/* The value of an option by name, as moat runs with it: 0 and *value, or -1 with errno ENOENT. An option
+ * that takes words gives the word's index in the order that `moat options` shows. */
+int moat_option(const char *name, size_t *value);
+
+/* Gives back to the system what is free now: drains the caller's thread cache and purges empty slabs.
+ * Returns bytes given back. */
+size_t moat_purge(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

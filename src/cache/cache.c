@@ -1,0 +1,124 @@
+#include "cache/cache.h"
+
+/* An empty stream, never written: the gate fails before. */
+static const struct mo_random no_random;
+const struct mo_cache mo_cache_none = {.random = (struct mo_random *)(uintptr_t)&no_random, .expect = 0xffff};
+
+__thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec"))) =
+    (struct mo_cache *)(uintptr_t)&mo_cache_none;
+
+enum { FIRST_BATCH = 4 };
+
+/* Guarded by pool_lock. */
+static struct mo_lock pool_lock;
+static struct mo_cache *all, *idle;
+static size_t cache_count, idle_count;
+
+void mo_cache_start(void)
+{
+    mo_sealed.cache_bytes = mo_align_up(sizeof(struct mo_cache), MO_CACHE_LINE);
+}
+
+/* A mapping with two parts between inaccessible pages: the cache, and its random stream. */
+static struct mo_cache *make(void)
+{
+    size_t page = mo_sealed.features.page;
+    size_t bytes = mo_align_up(mo_sealed.cache_bytes, page);
+    char *base = mo_os_reserve(0, bytes + 4 * page, page);
+    if (base == NULL)
+        return NULL;
+    struct mo_cache *c = (struct mo_cache *)(base + page);
+    struct mo_random *r = (struct mo_random *)(base + page + bytes + page);
+    if (!mo_os_open(c, bytes) || !mo_os_open(r, page)) {
+        mo_os_unmap(base, bytes + 4 * page);
+        return NULL;
+    }
+    mo_os_name(c, bytes, "moat cache");
+    (void)mo_os_wipe_on_fork(r, page); /* without it mo_cache_forked wipes */
+    c->random = r;
+    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
+        c->batch[class] = FIRST_BATCH;
+        c->stock[class].top = mo_sealed.classes[class].ready_at;
+        c->stock[class].fifo = mo_sealed.classes[class].fifo_at;
+    }
+    return c;
+}
+
+struct mo_cache *mo_cache_take(void)
+{
+    mo_lock(&pool_lock);
+    struct mo_cache *c = idle;
+    if (c != NULL) {
+        idle = c->next_idle;
+        __atomic_sub_fetch(&idle_count, 1, __ATOMIC_RELAXED); /* read without the lock */
+    } else {
+        c = make();
+        if (c != NULL) {
+            size_t number = ++cache_count;
+            c->owner = (uint16_t)mo_min(number, MO_OWNER_SHARED);
+            c->expect = c->owner == MO_OWNER_SHARED ? 0xffff : c->owner;
+            c->shard = (uint32_t)((number - 1) % mo_sealed.shard_count);
+            c->next = all;
+            all = c;
+        }
+    }
+    if (c != NULL)
+        c->in_use = true;
+    mo_unlock(&pool_lock);
+    return c;
+}
+
+bool mo_cache_pool_is_full(void)
+{
+    return __atomic_load_n(&idle_count, __ATOMIC_RELAXED) >= 2 * mo_sealed.shard_count + 2;
+}
+
+void mo_cache_give(struct mo_cache *c)
+{
+    mo_lock(&pool_lock);
+    c->in_use = false;
+    c->next_idle = idle;
+    idle = c;
+    __atomic_add_fetch(&idle_count, 1, __ATOMIC_RELAXED);
+    mo_unlock(&pool_lock);
+}
+
+size_t mo_cache_waiting(const struct mo_cache *c, const struct mo_class *k)
+{
+    size_t n = 0;
+    for (const uintptr_t *at = mo_cache_at(c, k->random_at); at < mo_cache_at(c, k->fifo_end); at++)
+        n += *at != 0; /* the random half and the queue lie side by side */
+    return n;
+}
+
+void mo_cache_forked(void)
+{
+    for (struct mo_cache *c = all; c != NULL; c = c->next) {
+        c->random->left = 0;
+        c->random->seeded = 0;
+        if (c != mo_cache_mine && c->in_use) { /* never taken again: not in the pool */
+            c->owner = MO_OWNER_SHARED;
+            c->expect = 0xffff;
+        }
+    }
+}
+
+const struct mo_cache *mo_cache_next(const struct mo_cache *c)
+{
+    return c == NULL ? __atomic_load_n(&all, __ATOMIC_ACQUIRE) : c->next;
+}
+
+size_t mo_cache_count(void)
+{
+    return cache_count;
+}
+
+void mo_cache_lock(void)
+{
+    mo_lock(&pool_lock);
+}
+
+void mo_cache_unlock(void)
+{
+    mo_unlock(&pool_lock);
+}

@@ -1,0 +1,405 @@
+/* Options: the table, the parser, the sources. What a word looks like as text is in option_text.c. */
+#include "diag/options.h"
+
+#include <string.h>
+
+#include "diag/option_text.h"
+#include "diag/report.h"
+#include "moat/moat.h"
+#include "os/os.h"
+
+#define ENTRY(name, kind, values, lowest, highest, help, cost, ...) \
+    {#name, values, help, cost, {__VA_ARGS__}, lowest, highest, offsetof(struct mo_options, name), kind},
+#define OPTION_BOOL(name, production, strict, fuzz, embedded, help, cost) \
+    ENTRY(name, MO_OPTION_BOOL, NULL, 0, 1, help, cost, production, strict, fuzz, embedded)
+#define OPTION_SIZE(name, production, strict, fuzz, embedded, lowest, highest, unit, help, cost) \
+    ENTRY(name, MO_OPTION_##unit, NULL, lowest, highest, help, cost, production, strict, fuzz, embedded)
+/* The words bound an enum's values, so lowest and highest say nothing. */
+#define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost) \
+    ENTRY(name, MO_OPTION_ENUM, values, 0, 0, help, cost, production, strict, fuzz, embedded)
+
+const struct mo_option_info mo_option_table[] = {
+#include "diag/options.def"
+};
+
+#undef OPTION_BOOL
+#undef OPTION_SIZE
+#undef OPTION_ENUM
+#undef ENTRY
+
+const size_t mo_option_count = MO_ARRAY_LEN(mo_option_table);
+const char *const mo_profile_names[MO_PROFILES] = {"production", "strict", "fuzz", "embedded"};
+
+/* mo_option_table describes each member once. */
+_Static_assert(sizeof(struct mo_options) == (MO_ARRAY_LEN(mo_option_table) + 1) * sizeof(size_t),
+               "struct mo_options has a member that options.def does not list");
+
+/* One name=value as it stands in the text. */
+struct word {
+    const char *name;
+    const char *value; /* NULL without an = */
+    size_t name_size, value_size;
+};
+
+/* One source that is being read. */
+struct source {
+    const char *name;
+    mo_option_complain *complain;
+    unsigned bad;
+};
+
+static size_t *value_of(struct mo_options *o, const struct mo_option_info *option)
+{
+    return (size_t *)(void *)((char *)o + option->offset);
+}
+
+void mo_options_default(struct mo_options *o, enum mo_profile p)
+{
+    o->profile = (size_t)p;
+    for (size_t i = 0; i < mo_option_count; i++)
+        *value_of(o, &mo_option_table[i]) = mo_option_table[i].of_profile[p];
+}
+
+static bool is_separator(char c)
+{
+    return c == ' ' || c == '\t' || c == ',' || c == ':' || c == '\n' || c == '\r';
+}
+
+/* Takes the next word from *text, past separators and comments; false at the end. */
+static bool next_word(const char **text, struct word *w)
+{
+    const char *at = *text;
+    while (is_separator(*at) || *at == '#') {
+        if (*at == '#')
+            at += strcspn(at, "\n");
+        else
+            at++;
+    }
+    w->name = at;
+    w->value = NULL;
+    while (*at != '\0' && *at != '#' && !is_separator(*at)) {
+        if (*at == '=' && w->value == NULL)
+            w->value = at + 1;
+        at++;
+    }
+    w->name_size = (size_t)((w->value != NULL ? w->value - 1 : at) - w->name);
+    w->value_size = w->value != NULL ? (size_t)(at - w->value) : 0;
+    *text = at;
+    return at != w->name;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool is_word(const char *text, size_t n, const char *word)
+{
+    size_t i = 0;
+    while (i < n && word[i] != '\0' && lower(text[i]) == word[i])
+        i++;
+    return i == n && word[i] == '\0';
+}
+
+static bool name_is(const struct word *w, const char *name)
+{
+    return strlen(name) == w->name_size && memcmp(name, w->name, w->name_size) == 0;
+}
+
+const struct mo_option_info *mo_option_find(const char *name, size_t n)
+{
+    struct word w = {name, NULL, n, 0};
+    for (size_t i = 0; i < mo_option_count; i++)
+        if (name_is(&w, mo_option_table[i].name))
+            return &mo_option_table[i];
+    return NULL;
+}
+
+/* How many bits a suffix shifts by; -1 when it is none. */
+static int suffix_shift(char c)
+{
+    switch (lower(c)) {
+    case 'k':
+        return 10;
+    case 'm':
+        return 20;
+    case 'g':
+        return 30;
+    case 't':
+        return 40;
+    default:
+        return -1;
+    }
+}
+
+static int digit_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
+}
+
+/* Reads a whole number, decimal or with 0x, and a size suffix where the option takes bytes. 64 bits wide
+ * also where size_t is not: 4T must be out of range on 32-bit, not 0. */
+static bool read_number(const char *text, size_t n, bool bytes, uint64_t *result)
+{
+    int shift = bytes && n > 0 ? suffix_shift(text[n - 1]) : -1;
+    if (shift >= 0)
+        n--;
+    int base = 10;
+    if (n > 2 && text[0] == '0' && lower(text[1]) == 'x') {
+        base = 16;
+        text += 2;
+        n -= 2;
+    }
+    uint64_t v = 0;
+    for (size_t i = 0; i < n; i++) {
+        int digit = digit_value(text[i]);
+        if (digit >= base || __builtin_mul_overflow(v, (uint64_t)base, &v) ||
+            __builtin_add_overflow(v, (uint64_t)digit, &v))
+            return false;
+    }
+    *result = v;
+    return n > 0 && (shift <= 0 || !__builtin_mul_overflow(v, (uint64_t)1 << shift, result));
+}
+
+static bool read_bool(const char *text, size_t n, size_t *result)
+{
+    static const char *const words[] = {"no", "yes", "off", "on", "0", "1", "false", "true"};
+    for (size_t i = 0; i < MO_ARRAY_LEN(words); i++) {
+        if (is_word(text, n, words[i])) {
+            *result = i & 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads one of the words in `values`; its index is the result. */
+static bool read_enum(const char *text, size_t n, const char *values, size_t *result)
+{
+    for (size_t index = 0;; index++) {
+        size_t size = strcspn(values, "|");
+        size_t same = 0;
+        while (same < n && same < size && lower(text[same]) == values[same])
+            same++;
+        if (n == size && same == size) {
+            *result = index;
+            return true;
+        }
+        if (values[size] == '\0')
+            return false;
+        values += size + 1;
+    }
+}
+
+bool mo_option_read(const struct mo_option_info *option, const char *text, size_t n, size_t *result)
+{
+    if (option->kind == MO_OPTION_BOOL)
+        return read_bool(text, n, result);
+    if (option->kind == MO_OPTION_ENUM)
+        return read_enum(text, n, option->values, result);
+    uint64_t v;
+    if (!read_number(text, n, option->kind == MO_OPTION_BYTES, &v) || v < option->lowest || v > option->highest)
+        return false;
+    *result = (size_t)v;
+    return true;
+}
+
+/* The index of the profile that w's value names, or MO_PROFILES. */
+static size_t read_profile(const struct word *w)
+{
+    size_t p = 0;
+    while (p < MO_PROFILES && (w->value == NULL || !is_word(w->value, w->value_size, mo_profile_names[p])))
+        p++;
+    return p;
+}
+
+/* Appends what the user wrote: not more than fits a line, and nothing that a terminal would obey. */
+static void quote(struct mo_text *t, const char *s, size_t n)
+{
+    enum { LONGEST = 48 };
+    for (size_t i = 0; i < n && i < LONGEST; i++) {
+        char one[2] = {s[i] >= ' ' && s[i] <= '~' ? s[i] : '?', '\0'};
+        mo_text_string(t, one);
+    }
+    if (n > LONGEST)
+        mo_text_string(t, "...");
+}
+
+static void complain(struct source *s, const char *line, const struct mo_text *t)
+{
+    s->bad++;
+    if (s->complain != NULL)
+        s->complain(line, (size_t)(t->at - line));
+}
+
+static void start_line(struct mo_text *t, char *line, const struct source *s)
+{
+    t->at = line;
+    t->end = line + MO_OPTION_LINE_MAX;
+    mo_text_string(t, "moat: ");
+    mo_text_string(t, s->name);
+    mo_text_string(t, ": ");
+}
+
+static MO_COLD void complain_name(struct source *s, const struct word *w)
+{
+    char line[MO_OPTION_LINE_MAX];
+    struct mo_text t;
+    start_line(&t, line, s);
+    const char *nearest = mo_option_nearest(w->name, w->name_size);
+    mo_text_string(&t, "unknown option '");
+    quote(&t, w->name, w->name_size);
+    mo_text_string(&t, "'");
+    if (nearest != NULL) {
+        mo_text_string(&t, "; did you mean '");
+        mo_text_string(&t, nearest);
+        mo_text_string(&t, "'?");
+    } else {
+        mo_text_string(&t, ".");
+    }
+    mo_text_string(&t, " See 'moat options'.");
+    complain(s, line, &t);
+}
+
+/* option NULL: the word is profile. */
+static MO_COLD void complain_value(struct source *s, const struct word *w, const struct mo_option_info *option,
+                                   size_t holds)
+{
+    char line[MO_OPTION_LINE_MAX];
+    struct mo_text t;
+    start_line(&t, line, s);
+    quote(&t, w->name, w->name_size);
+    if (w->value != NULL) {
+        mo_text_string(&t, "=");
+        quote(&t, w->value, w->value_size);
+        mo_text_string(&t, ": allowed are ");
+    } else {
+        mo_text_string(&t, " has no value: allowed are ");
+    }
+    if (option != NULL) {
+        mo_option_text_allowed(&t, option);
+        mo_text_string(&t, "; ");
+        mo_option_text_value(&t, option, holds);
+    } else {
+        for (size_t p = 0; p < MO_PROFILES; p++) {
+            mo_text_string(&t, mo_profile_names[p]);
+            mo_text_string(&t, p + 1 < MO_PROFILES ? ", " : "; ");
+        }
+        mo_text_string(&t, mo_profile_names[holds]);
+    }
+    mo_text_string(&t, " holds.");
+    complain(s, line, &t);
+}
+
+static void apply(struct mo_options *o, const struct word *w, struct source *s)
+{
+    if (name_is(w, "profile")) {
+        /* Applied by the caller before any source, see mo_options_profile; here it is only checked. */
+        if (read_profile(w) == MO_PROFILES)
+            complain_value(s, w, NULL, o->profile);
+        return;
+    }
+    const struct mo_option_info *option = mo_option_find(w->name, w->name_size);
+    if (option == NULL) {
+        complain_name(s, w);
+        return;
+    }
+    size_t *value = value_of(o, option);
+    if (w->value == NULL || !mo_option_read(option, w->value, w->value_size, value))
+        complain_value(s, w, option, *value);
+}
+
+unsigned mo_options_parse(struct mo_options *o, const char *text, const char *source, mo_option_complain *to)
+{
+    struct source s = {source, to, 0};
+    struct word w;
+    while (next_word(&text, &w))
+        apply(o, &w, &s);
+    return s.bad;
+}
+
+enum mo_profile mo_options_profile(const char *text, enum mo_profile none)
+{
+    struct word w;
+    while (next_word(&text, &w)) {
+        size_t p = name_is(&w, "profile") ? read_profile(&w) : (size_t)MO_PROFILES;
+        if (p < MO_PROFILES)
+            none = (enum mo_profile)p;
+    }
+    return none;
+}
+
+/* Reads the file into a static buffer and cuts it where its text ends for us. */
+static const char *read_file(const char *path, mo_option_complain *to)
+{
+    static char text[MO_OPTION_FILE_MAX + 2]; /* one byte more than allowed shows a longer file; and the final 0 */
+    struct source s = {path, to, 0};
+    char line[MO_OPTION_LINE_MAX];
+    struct mo_text t;
+    size_t n = mo_os_read_file(path, text, sizeof text);
+    if (n == 0)
+        return NULL;
+    start_line(&t, line, &s);
+    if (n > MO_OPTION_FILE_MAX) {
+        mo_text_string(&t, "longer than " MO_STR(8192) " bytes: the rest is ignored.");
+        complain(&s, line, &t);
+        /* Back to a separator: half a word could be a valid one that nobody wrote. */
+        while (n > 0 && !is_separator(text[n - 1]))
+            n--;
+        text[n] = '\0';
+    } else if (memchr(text, '\0', n) != NULL) {
+        mo_text_string(&t, "holds a zero byte: the rest is ignored.");
+        complain(&s, line, &t);
+    }
+    return text;
+}
+
+void mo_options_load_from(struct mo_options *o, const char *compiled, const char *path, const char *environment,
+                          mo_option_complain *to)
+{
+    static const char none[] = "";
+    const char *file = path != NULL ? read_file(path, to) : NULL;
+    const struct {
+        const char *name, *text;
+    } sources[] = {
+        {"moat_options", compiled != NULL ? compiled : none},
+        {path, file != NULL ? file : none},
+        {"MOAT_OPTIONS", environment != NULL ? environment : none},
+    };
+    enum mo_profile profile = MO_PROFILE_PRODUCTION;
+    for (size_t i = 0; i < MO_ARRAY_LEN(sources); i++)
+        profile = mo_options_profile(sources[i].text, profile);
+    mo_options_default(o, profile);
+    for (size_t i = 0; i < MO_ARRAY_LEN(sources); i++)
+        (void)mo_options_parse(o, sources[i].text, sources[i].name, to);
+}
+
+/* One write for the line and its newline, so that threads and processes do not mix theirs. */
+static void complain_on_stderr(const char *line, size_t n)
+{
+    char text[MO_OPTION_LINE_MAX + 1];
+    n = mo_min(n, MO_OPTION_LINE_MAX);
+    memcpy(text, line, n);
+    text[n] = '\n';
+    mo_os_write(2, text, n + 1);
+}
+
+static const char *from_environment(void)
+{
+    static const char name[] = "MOAT_OPTIONS=";
+    char **environment = mo_os_environment();
+    for (; environment != NULL && *environment != NULL; environment++)
+        if (strncmp(*environment, name, sizeof name - 1) == 0)
+            return *environment + sizeof name - 1;
+    return NULL;
+}
+
+void mo_options_load(struct mo_options *o, bool secure)
+{
+    /* A weak reference: its address is NULL when no program and no library defines it. */
+    const char *compiled = &moat_options != NULL ? moat_options : NULL;
+    mo_options_load_from(o, compiled, "/etc/moat.conf", secure ? NULL : from_environment(), complain_on_stderr);
+}

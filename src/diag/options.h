@@ -1,0 +1,79 @@
+/* Options: their values, where they come from and how bad ones are answered.
+ *
+ * Read once at start, in this order, later ones winning: the compiled-in weak symbol `moat_options`,
+ * /etc/moat.conf, and the environment's MOAT_OPTIONS, which is ignored under AT_SECURE. A source is a
+ * list of name=value separated by spaces, commas, colons or newlines; `#` starts a comment until the end
+ * of the line. `profile=P` is applied before the other words of all sources, wherever it stands. An unknown
+ * name or a value out of range is named on stderr with what is allowed, and the value before holds.
+ *
+ * The values live in the sealed page (diag/sealed.h). Nothing here allocates.
+ */
+#ifndef MO_OPTIONS_H
+#define MO_OPTIONS_H
+
+#include "base/base.h"
+
+#if UINTPTR_MAX > 0xffffffffu
+#define MO_DEFAULT_RESERVE  ((size_t)1 << 40)
+#define MO_EMBEDDED_RESERVE ((size_t)4 << 30)
+#define MO_HIGHEST_RESERVE  ((size_t)1 << 44)
+#define MO_LARGE_WAIT       ((size_t)256 << 20)
+#else
+#define MO_DEFAULT_RESERVE  ((size_t)1 << 31)
+#define MO_EMBEDDED_RESERVE ((size_t)1 << 30)
+#define MO_HIGHEST_RESERVE  ((size_t)1 << 31)
+#define MO_LARGE_WAIT       ((size_t)16 << 20)
+#endif
+
+enum mo_profile { MO_PROFILE_PRODUCTION, MO_PROFILE_STRICT, MO_PROFILE_FUZZ, MO_PROFILE_EMBEDDED, MO_PROFILES };
+
+enum mo_foreign { MO_FOREIGN_ABORT, MO_FOREIGN_WARN, MO_FOREIGN_IGNORE };
+enum mo_guards { MO_GUARDS_AUTO, MO_GUARDS_MPROTECT, MO_GUARDS_OFF };
+enum mo_mac_choice { MO_MAC_AUTO, MO_MAC_SIPHASH };
+enum mo_stats_when { MO_STATS_OFF, MO_STATS_EXIT };
+
+/* One member of type size_t for each option, in the order of options.def. */
+struct mo_options {
+    size_t profile; /* enum mo_profile */
+#define OPTION_BOOL(name, ...) size_t name;
+#define OPTION_SIZE(name, ...) size_t name;
+#define OPTION_ENUM(name, ...) size_t name;
+#include "diag/options.def"
+#undef OPTION_BOOL
+#undef OPTION_SIZE
+#undef OPTION_ENUM
+};
+
+/* How an option is described to people; the table is made from options.def. */
+enum mo_option_kind { MO_OPTION_BOOL, MO_OPTION_COUNT, MO_OPTION_BYTES, MO_OPTION_ENUM };
+struct mo_option_info {
+    const char *name;
+    const char *values; /* enum words separated by |, or NULL */
+    const char *help;
+    const char *cost;
+    size_t of_profile[MO_PROFILES]; /* default in each profile */
+    size_t lowest, highest;
+    size_t offset; /* of the member in struct mo_options */
+    enum mo_option_kind kind;
+};
+extern const struct mo_option_info mo_option_table[];
+extern const size_t mo_option_count;
+extern const char *const mo_profile_names[MO_PROFILES];
+
+/* Where a complaint about a bad word goes: one line of text without newline. */
+typedef void mo_option_complain(const char *line, size_t n);
+
+/* Sets *o to the values of profile p. */
+void mo_options_default(struct mo_options *o, enum mo_profile p);
+
+/* Applies one source's text. Complaints name `source`. With complain NULL bad words pass in silence.
+ * Returns the number of bad words. */
+unsigned mo_options_parse(struct mo_options *o, const char *text, const char *source, mo_option_complain *complain);
+
+/* Finds the last valid profile=P in text; `none` when there is none. */
+enum mo_profile mo_options_profile(const char *text, enum mo_profile none);
+
+/* Reads all sources as described above. secure: the environment is not read. */
+void mo_options_load(struct mo_options *o, bool secure);
+
+#endif

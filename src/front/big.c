@@ -1,0 +1,85 @@
+#include "front/big.h"
+
+#include <string.h>
+
+#include "diag/report.h"
+#include "front/hot_names.h"
+#include "front/mac.h"
+#include "mem/large.h"
+
+/* The slack field has 16 bits; where a page is larger than 4 KiB more may lie behind the payload, without a pattern. */
+static uintptr_t tail_end(const struct mo_large *l)
+{
+    return l->p + l->n + mo_min(mo_large_end(l) - l->p - l->n, 4096);
+}
+
+static void seal(const struct mo_large *l, enum mo_origin origin)
+{
+    mo_chunk_seal(l->p, l->n, tail_end(l), MO_CLASS_LARGE, origin, l->state);
+}
+
+/* Verifies header and tail, and that the header agrees with the table, or reports. */
+static void verify(const struct mo_large *l, const char *action)
+{
+    size_t n = 0;
+    uintptr_t at = 0;
+    enum mo_chunk_fault fault = mo_chunk_verify(l->p, tail_end(l), l->state, &n, &at);
+    if (mo_likely(fault == MO_CHUNK_GOOD && n == l->n))
+        return;
+    struct mo_report_chunk chunk = {.address = l->p, .requested = l->n, .slot = l->open_size, .state = "live, large"};
+    if (fault == MO_CHUNK_BAD_TAIL)
+        mo_report(MO_OVERFLOW, action, l->p, &chunk, (ptrdiff_t)(at - l->p), "bytes behind the end were changed");
+    mo_report(MO_UNDERFLOW, action, l->p, &chunk, -MO_HEADER, "the header before the chunk was changed");
+}
+
+void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin)
+{
+    struct mo_large l;
+    if (!mo_large_take(n, align, &l))
+        return NULL;
+    seal(&l, origin);
+    return (void *)l.p;
+}
+
+bool mo_big_release(uintptr_t p)
+{
+    struct mo_large l;
+    /* Claimed first: of two threads that free it at once only one looks at pages that the other closes. */
+    if (!mo_large_claim(p, &l))
+        return false;
+    verify(&l, "free");
+    mo_large_retire(&l);
+    return true;
+}
+
+bool mo_big_size(uintptr_t p, size_t *n)
+{
+    struct mo_large l;
+    if (!mo_large_find(p, &l) || l.state == 0)
+        return false;
+    verify(&l, "malloc_usable_size");
+    *n = l.n;
+    return true;
+}
+
+enum mo_big_result mo_big_resize(uintptr_t p, size_t n, size_t *had, void **q)
+{
+    struct mo_large old, now;
+    if (!mo_large_find(p, &old) || old.state == 0)
+        return MO_BIG_NOT;
+    verify(&old, "realloc");
+    *had = old.n;
+    if (n <= MO_SMALL_MAX)
+        return MO_BIG_MOVE;
+    enum mo_origin origin = mo_header_origin(mo_load64(p - MO_HEADER));
+    if (!mo_large_resize(p, n, &now))
+        return MO_BIG_MOVE;
+    /* What lies between the smaller size and the old tail's end: zero, before the new tail is written. */
+    size_t kept = mo_min(old.n, n);
+    uintptr_t clear_to = mo_min(now.p + (tail_end(&old) - old.p), mo_large_end(&now));
+    if (clear_to > now.p + kept)
+        memset((void *)(now.p + kept), 0, clear_to - now.p - kept);
+    seal(&now, origin);
+    *q = (void *)now.p;
+    return MO_BIG_DONE;
+}

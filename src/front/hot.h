@@ -1,0 +1,162 @@
+/* The hot path: allocate and release of small chunks, readable top to bottom.
+ *
+ * Compiled twice, by hot_aes.c and hot_siphash.c, which first define how a chunk is marked:
+ *   struct mark;  mark(p, fields, state);  mark_header(m);
+ *   tail_store(m, from, to) into a payload of zeros, tail_blend(m, from, to) behind any
+ *   mark_good(m, header, end): the header is m's and no aligned chunk's; tail and fence are as they were written
+ *   tail_good(m, from, to): the tail alone
+ *   any_bit(v): is a bit set in the vector
+ * and MO_HOT(name), the suffix of the functions made here. Checks are arithmetic, then one compare; which
+ * lie it was is found out in slow.c. No locks, no atomics, no calls. What each line is for: hardening.md.
+ */
+#include "cache/cache.h"
+#include "front/chunk.h"
+#include "front/slow.h"
+#include "mem/classes.h"
+
+/* Is a bit set in payload [p, end) of a free slot? p is 16-aligned, end is 8 modulo 16 and at least p + 24. */
+MO_INLINE bool payload_dirty(uintptr_t p, uintptr_t end)
+{
+    v2 dirt = *(const v2 *)p | *(const v2 *)(end - 16);
+    for (uintptr_t at = p + 16; at + 16 < end; at += 16)
+        dirt |= *(const v2 *)at;
+    return any_bit(dirt);
+}
+
+MO_INLINE void payload_clear(uintptr_t p, uintptr_t end)
+{
+    const v2 zero = {0, 0};
+    *(v2 *)p = zero;
+    for (uintptr_t at = p + 16; at + 16 < end; at += 16)
+        *(v2 *)at = zero;
+    *(v2 *)(end - 16) = zero;
+}
+
+/* small: n is at most MO_TABLE_MAX. */
+MO_INLINE void *allocate(size_t n, enum mo_origin origin, bool small)
+{
+    struct mo_cache *c = mo_cache_mine;
+    unsigned class = small ? mo_sealed.class_of[(n + 7) / 8] : mo_class_of_medium(n);
+    struct mo_stock *stock = &c->stock[class];
+    const struct mo_class *k = &mo_sealed.classes[class];
+    uint32_t top = stock->top;
+    if (mo_unlikely(top <= k->ready_at))
+        return mo_allocate_slow(n, origin);
+    top -= (uint32_t)sizeof(uintptr_t);
+    uintptr_t slot = *mo_cache_at(c, top);
+    stock->top = top; /* here, and taken back when the slot is refused: the fewer values live on, the better */
+    if (mo_unlikely(slot - mo_sealed.heap_base >= mo_sealed.heap_size))
+        return mo_allocate_refused(n, origin);
+    uint16_t *word = mo_state_of(mo_granule_of(slot), k, slot);
+    unsigned state = mo_state_load(word);
+    uint64_t refuse = (state & (MO_STATE_LIVE | MO_STATE_OWNER)) ^ c->expect;
+
+    /* The fence first: on an untouched page the first access is then a write, one page fault, not two. */
+    uintptr_t p = slot + MO_HEADER, end = slot + k->stride;
+    uint8_t fence = mo_sealed.fence;
+    mo_store8(end, fence);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    /* The state word is the authority: free and this cache's, or the slot is listed twice or forged. And a free slot is
+     * clean. The slow half looks again at both and says which it was. */
+    uint64_t header = mo_load64(slot);
+    refuse |= mo_free_header_fault(header, fence);
+    if (mo_unlikely(refuse != 0))
+        return mo_allocate_refused(n, origin);
+    if (mo_unlikely(!small && k->sampled ? mo_slot_dirt(slot, k, state, c->random) != 0 : payload_dirty(p, end)))
+        return mo_allocate_refused(n, origin);
+
+    state = mo_state_next_life(state);
+    mo_state_store(word, state);
+    uintptr_t tail = p + n;
+    struct mark m = mark(p, k->fields | (uint32_t)origin << 14 | (uint32_t)(end - tail) << 16, state);
+    mo_store_header(slot, mark_header(m));
+    tail_store(m, tail, end);
+    return (void *)p;
+}
+
+/* A function of its own, so that its calls do not cost the smaller sizes registers. */
+__attribute__((noinline)) static void *allocate_medium(size_t n, enum mo_origin origin)
+{
+    return n <= MO_SMALL_MAX ? allocate(n, origin, false) : mo_allocate_slow(n, origin);
+}
+
+void *MO_HOT(mo_allocate)(size_t n, enum mo_origin origin)
+{
+    if (mo_unlikely(n > MO_TABLE_MAX))
+        return allocate_medium(n, origin);
+    return allocate(n, origin, true);
+}
+
+/* malloc's own, with its origin known: a register and two instructions less. */
+void *MO_HOT(mo_malloc)(size_t n)
+{
+    if (mo_unlikely(n > MO_TABLE_MAX))
+        return allocate_medium(n, MO_ORIGIN_MALLOC);
+    return allocate(n, MO_ORIGIN_MALLOC, true);
+}
+
+/* p lies in a granule g of the heap. */
+MO_INLINE void release(uintptr_t p, const struct mo_granule *g, enum mo_origin origin, bool small)
+{
+    struct mo_cache *c = mo_cache_mine;
+    const struct mo_class *k = &mo_sealed.classes[g->class];
+    struct mo_stock *stock = &c->stock[g->class];
+    uintptr_t slot = p - MO_HEADER; /* of a plain chunk; mark_good turns aligned ones down */
+    uint16_t *word = mo_state_of(g, k, slot);
+    unsigned state = mo_state_load(word);
+    /* Live before anything in memory is looked at: a closed slab would fault. */
+    if (mo_unlikely((state & MO_STATE_LIVE) == 0 || !mo_quarantine_gate(c, k, stock))) {
+        mo_release_slow((void *)p, origin);
+        return;
+    }
+    uintptr_t end = slot + k->stride;
+    uint64_t header = mo_load64(slot);
+    struct mark m = mark(p, (uint32_t)header, state);
+    if (mo_unlikely(!mark_good(m, header, end))) {
+        mo_release_slow((void *)p, origin);
+        return;
+    }
+    if (mo_unlikely(!mo_state_replace(word, state, (state & MO_STATE_GENERATION) | c->owner)))
+        mo_report_raced(p, "free");
+    if (small)
+        payload_clear(p, end);
+    else
+        __builtin_memset((void *)p, 0, end - p);
+    mo_store_header(slot, mo_sealed.fence);
+    mo_quarantine_swap(c, k, stock, slot);
+}
+
+__attribute__((noinline)) static void release_medium(uintptr_t p, const struct mo_granule *g, enum mo_origin origin)
+{
+    if (g->class == MO_CLASS_ZERO) /* addresses only */
+        mo_release_slow((void *)p, origin);
+    else
+        release(p, g, origin, false);
+}
+
+void MO_HOT(mo_release)(void *ptr, enum mo_origin origin)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    const struct mo_granule *g = mo_granule_of(p);
+    if (mo_unlikely(p - mo_sealed.heap_base >= mo_sealed.heap_size))
+        mo_release_slow(ptr, origin);
+    else if (mo_unlikely(g->class > mo_sealed.small_last))
+        release_medium(p, g, origin);
+    else
+        release(p, g, origin, true);
+}
+
+void MO_HOT(mo_chunk_seal)(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state)
+{
+    struct mark m = mark(p, mo_fields(class, origin, end - p - n), state);
+    mo_store_header(p - MO_HEADER, mark_header(m));
+    tail_blend(m, p + n, end);
+}
+
+bool MO_HOT(mo_chunk_good)(uintptr_t p, uintptr_t end, unsigned state)
+{
+    uint64_t header = mo_load64(p - MO_HEADER);
+    size_t s = mo_header_slack(header);
+    struct mark m = mark(p, (uint32_t)header, state);
+    return header == mark_header(m) && s <= end - p && mo_load8(end) == mo_sealed.fence && tail_good(m, end - s, end);
+}

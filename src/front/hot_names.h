@@ -1,0 +1,66 @@
+/* The two forms of the hot path, and the one that this process uses. */
+#ifndef MO_HOT_NAMES_H
+#define MO_HOT_NAMES_H
+
+#include "diag/sealed.h"
+#include "front/front.h"
+
+#if defined(__AES__) || defined(__ARM_FEATURE_AES) || defined(__ARM_FEATURE_CRYPTO)
+#define MO_HAVE_AES 1
+#endif
+
+/* Free of strides above this clears by libc's memset, whose stores are wider; the call would cost the smaller ones
+ * registers. */
+enum { MO_CLEAR_INLINE = 528 };
+
+bool mo_hot_has_aes(void); /* was hot_aes.c compiled for AES instructions? */
+void *mo_allocate_aes(size_t n, enum mo_origin origin);
+void *mo_malloc_aes(size_t n);
+void mo_release_aes(void *p, enum mo_origin origin);
+void *mo_allocate_siphash(size_t n, enum mo_origin origin);
+void *mo_malloc_siphash(size_t n);
+void mo_release_siphash(void *p, enum mo_origin origin);
+
+/* Writes header and tail of the chunk at p of n bytes whose slot or mapping ends at `end`. */
+void mo_chunk_seal_aes(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state);
+void mo_chunk_seal_siphash(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state);
+
+/* Header, tail and fence of the chunk at p are as they were written. */
+bool mo_chunk_good_aes(uintptr_t p, uintptr_t end, unsigned state);
+bool mo_chunk_good_siphash(uintptr_t p, uintptr_t end, unsigned state);
+
+MO_INLINE void mo_chunk_seal(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin,
+                             unsigned state)
+{
+    if (mo_sealed.aes)
+        mo_chunk_seal_aes(p, n, end, class, origin, state);
+    else
+        mo_chunk_seal_siphash(p, n, end, class, origin, state);
+}
+
+MO_INLINE bool mo_chunk_good(uintptr_t p, uintptr_t end, unsigned state)
+{
+    return mo_sealed.aes ? mo_chunk_good_aes(p, end, state) : mo_chunk_good_siphash(p, end, state);
+}
+
+/* One compare and a jump instead of an indirect call through a pointer that could be overwritten. Before
+ * start it is SipHash's form, whose slow half starts up. */
+MO_INLINE void *mo_hot_allocate(size_t n, enum mo_origin origin)
+{
+    return mo_likely(mo_sealed.aes) ? mo_allocate_aes(n, origin) : mo_allocate_siphash(n, origin);
+}
+
+MO_INLINE void *mo_hot_malloc(size_t n)
+{
+    return mo_likely(mo_sealed.aes) ? mo_malloc_aes(n) : mo_malloc_siphash(n);
+}
+
+MO_INLINE void mo_hot_release(void *p, enum mo_origin origin)
+{
+    if (mo_likely(mo_sealed.aes))
+        mo_release_aes(p, origin);
+    else
+        mo_release_siphash(p, origin);
+}
+
+#endif

@@ -1,0 +1,61 @@
+/* The hot path for CPUs without AES instructions: SipHash marks, bytewise tails. */
+#include "front/hot_names.h"
+#include "front/mac.h"
+
+struct mark {
+    struct mo_mark m;
+};
+
+MO_INLINE struct mark mark(uintptr_t p, uint32_t fields, unsigned state)
+{
+    return (struct mark){mo_mark_siphash(p, fields, state)};
+}
+
+MO_INLINE uint64_t mark_header(struct mark m)
+{
+    return m.m.header;
+}
+
+/* The byte of the pattern that lies at `at` of a tail [from, end); see tail_byte in chunk.c. */
+MO_INLINE uint8_t pattern(const struct mark *m, uintptr_t at, uintptr_t from, uintptr_t end)
+{
+    return at - from < MO_TAIL_BLOCK ? m->m.tail.bytes[at - from]
+                                     : mo_tail_far(m->m.tail.bytes[(0 - (end - at)) % MO_TAIL_BLOCK]);
+}
+
+MO_INLINE void tail_store(struct mark m, uintptr_t from, uintptr_t end)
+{
+    for (uintptr_t at = from; at < end; at++)
+        mo_store8(at, pattern(&m, at, from, end));
+}
+
+MO_INLINE void tail_blend(struct mark m, uintptr_t from, uintptr_t end)
+{
+    tail_store(m, from, end);
+}
+
+MO_INLINE bool tail_good(struct mark m, uintptr_t from, uintptr_t end)
+{
+    int fault = 0;
+    for (uintptr_t at = from; at < end; at++)
+        fault |= mo_load8(at) ^ pattern(&m, at, from, end);
+    return fault == 0;
+}
+
+MO_INLINE bool mark_good(struct mark m, uint64_t header, uintptr_t end)
+{
+    size_t s = mo_header_slack(header);
+    /* The order matters: of an aligned chunk `end` may be anywhere. */
+    return header == m.m.header && (s <= MO_TAIL_BLOCK || mo_header_origin(header) != MO_ORIGIN_MEMALIGN) &&
+           mo_load8(end) == mo_sealed.fence && tail_good(m, end - s, end);
+}
+
+typedef uint64_t v2 __attribute__((vector_size(16), may_alias, aligned(1)));
+
+MO_INLINE bool any_bit(v2 v)
+{
+    return (v[0] | v[1]) != 0;
+}
+
+#define MO_HOT(name) name##_siphash
+#include "front/hot.h"

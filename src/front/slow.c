@@ -1,0 +1,286 @@
+#include "front/slow.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "diag/report.h"
+#include "front/big.h"
+#include "front/hot_names.h"
+#include "front/thread.h"
+#include "mem/classes.h"
+
+/* Makes the free slot, whose state word must name `owner`, a live chunk whose payload is the first multiple
+ * of align. The state word changes by compare and exchange: caches with MO_OWNER_SHARED share that name. */
+static void *hand_out(uintptr_t slot, unsigned owner, size_t n, size_t align, enum mo_origin origin,
+                      struct mo_random *r)
+{
+    struct mo_place place;
+    if (mo_unlikely(!mo_heap_locate(slot, &place) || place.slot != slot))
+        mo_report(MO_METADATA, "malloc", slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
+    uint16_t state = (uint16_t)place.seen;
+    uint16_t live = (uint16_t)mo_state_next_life(state);
+    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
+                    !__atomic_compare_exchange_n(place.state, &state, live, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
+        mo_report(MO_DOUBLE_FREE, "malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
+                  "a slot about to be reused is live or another thread's: it was freed twice");
+    uintptr_t p = slot + MO_HEADER;
+    if (place.class == MO_CLASS_ZERO)
+        return (void *)p;
+    uintptr_t end = slot + place.k->stride;
+    mo_store8(end, mo_sealed.fence);
+    if (mo_unlikely(mo_slot_dirt(slot, place.k, state, r) != 0))
+        mo_report_dirty_slot(slot, place.k);
+    p = mo_align_up(p, align);
+    mo_chunk_seal(p, n, end, place.class, origin, live);
+    return (void *)p;
+}
+
+/* For a thread that has no cache: at its very end, or without memory for one. */
+static void *allocate_bare(unsigned class, size_t n, size_t align, enum mo_origin origin)
+{
+    uintptr_t slot;
+    void *p = NULL;
+    struct mo_random *r = mo_thread_random();
+    if (mo_arena_take(0, class, MO_OWNER_SHARED, &slot, 1, r) == 1)
+        p = hand_out(slot, MO_OWNER_SHARED, n, align, origin, r);
+    mo_thread_random_done();
+    return p;
+}
+
+/* A chunk of the class by the long way round. NULL without memory or address space for another slab. */
+static void *allocate_class(unsigned class, size_t n, size_t align, enum mo_origin origin)
+{
+    struct mo_cache *c = mo_thread_cache();
+    if (c == NULL)
+        return allocate_bare(class, n, align, origin);
+    if (mo_cache_ready(c, class) == 0 && mo_thread_refill(c, class) == 0)
+        return NULL;
+    return hand_out(mo_cache_pop(c, &c->stock[class]), c->owner, n, align, origin, c->random);
+}
+
+static void *or_no_memory(void *p)
+{
+    if (mo_unlikely(p == NULL))
+        errno = ENOMEM;
+    return p;
+}
+
+void *mo_allocate_slow(size_t n, enum mo_origin origin)
+{
+    mo_front_start();
+    if (n > MO_SMALL_MAX)
+        return or_no_memory(mo_big_allocate(n, 1, origin));
+    unsigned class = n != 0 ? mo_class_of(n) : MO_CLASS_ZERO;
+    struct mo_cache *c = mo_thread_cache();
+    /* A refilled stock goes back to the hot path; what it turned down before is looked at here. */
+    if (c != NULL && mo_cache_ready(c, class) == 0 && class != MO_CLASS_ZERO && mo_thread_refill(c, class) != 0 &&
+        c->owner != MO_OWNER_SHARED)
+        return mo_hot_allocate(n, origin);
+    void *p = allocate_class(class, n, 1, origin);
+    /* The reservation is full or can't be opened further: a mapping of its own may still fit. */
+    return p != NULL ? p : or_no_memory(mo_big_allocate(n, 1, origin));
+}
+
+void *mo_allocate_refused(size_t n, enum mo_origin origin)
+{
+    mo_cache_mine->stock[mo_class_of(n)].top += (uint32_t)sizeof(uintptr_t);
+    return mo_allocate_slow(n, origin);
+}
+
+void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
+{
+    enum { PLAIN = 16, SLOT_ALIGN = 16384 }; /* a slack of 16 bits bounds what a slot can align */
+    if (align <= PLAIN)
+        return mo_hot_allocate(n, origin);
+    mo_front_start();
+    void *p = NULL;
+    if (n <= MO_SMALL_MAX && align <= SLOT_ALIGN && n + align + MO_ALIGNED_SLACK <= MO_SMALL_MAX)
+        p = allocate_class(mo_class_of(n + align - PLAIN + MO_ALIGNED_SLACK), n, align, MO_ORIGIN_MEMALIGN);
+    return p != NULL ? p : or_no_memory(mo_big_allocate(n, align, origin));
+}
+
+/* Makes room in the stock and draws random bytes, so that the gate lets the next free pass. */
+static void tend(struct mo_cache *c, unsigned class)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    if (c->stock[class].top >= k->ready_end)
+        mo_thread_flush(c, class);
+    if (c->random->left < k->draw)
+        mo_random_refill(c->random);
+}
+
+/* Ends the life of a verified chunk: what the hot path does at its end. Without a cache the slot goes back to its
+ * shard at once, past the quarantine. */
+static void release_place(const struct mo_place *place, struct mo_cache *c)
+{
+    uintptr_t slot = place->slot;
+    unsigned owner = c != NULL ? c->owner : MO_OWNER_SHARED;
+    if (mo_unlikely(!mo_state_replace(place->state, place->seen, (place->seen & MO_STATE_GENERATION) | owner)))
+        mo_report_raced(slot + MO_HEADER, "free");
+    if (place->class != MO_CLASS_ZERO) {
+        memset((void *)(slot + MO_HEADER), 0, mo_class_capacity(place->k));
+        mo_store_header(slot, mo_sealed.fence);
+    }
+    if (c == NULL) {
+        mo_arena_put(place->class, owner, &slot, 1);
+        return;
+    }
+    tend(c, place->class);
+    mo_quarantine_swap(c, place->k, &c->stock[place->class], slot);
+}
+
+/* Before an aligned chunk's header the slot is as a free one: what lies there was never handed out. */
+static bool gap_is_clean(const struct mo_place *place, uintptr_t p)
+{
+    uintptr_t at = place->slot + MO_HEADER;
+    if (p == at)
+        return true;
+    uint64_t dirt = mo_free_header_fault(mo_load64(place->slot), mo_sealed.fence);
+    for (; at < p - MO_HEADER; at += MO_HEADER)
+        dirt |= mo_load64(at);
+    return dirt == 0;
+}
+
+/* Finds the live chunk at p. Otherwise reports; false only when a foreign pointer is let pass. */
+static bool find_chunk(uintptr_t p, struct mo_place *place, const char *action)
+{
+    bool good = mo_heap_locate(p, place) && (place->seen & MO_STATE_LIVE) != 0;
+    if (good && place->class == MO_CLASS_ZERO)
+        good = p == place->slot + MO_HEADER;
+    else if (good)
+        good = p % 8 == 0 && p >= place->slot + MO_HEADER &&
+               mo_chunk_good(p, place->slot + place->k->stride, place->seen) && gap_is_clean(place, p);
+    if (!good)
+        mo_report_bad_pointer(p, action);
+    return good;
+}
+
+static bool in_heap(uintptr_t p)
+{
+    return p - mo_sealed.heap_base < mo_sealed.heap_size && mo_granule_of(p)->class != 0;
+}
+
+void mo_release_slow(void *ptr, enum mo_origin origin)
+{
+    (void)origin;
+    uintptr_t p = (uintptr_t)ptr;
+    struct mo_place place;
+    if (p == 0)
+        return;
+    mo_front_start();
+    if (!in_heap(p)) {
+        if (!mo_big_release(p))
+            mo_report_bad_pointer(p, "free");
+        return;
+    }
+    if (find_chunk(p, &place, "free"))
+        release_place(&place, mo_thread_cache());
+}
+
+/* The chunk at p gets n bytes in its slot; it has passed verification and n fits. */
+static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
+{
+    uintptr_t end = place->slot + place->k->stride;
+    uint64_t header = mo_load64(p - MO_HEADER);
+    size_t had = end - p - mo_header_slack(header);
+    size_t kept = mo_min(had, n);
+    if (mo_unlikely(mo_state_load(place->state) != place->seen))
+        mo_report_raced(p, "realloc");
+    memset((void *)(p + kept), 0, end - p - kept); /* a grown part is zero, a shrunk one leaves nothing behind */
+    mo_chunk_seal(p, n, end, place->class, mo_header_origin(header), place->seen);
+}
+
+static void *move(uintptr_t p, size_t had, size_t n, enum mo_origin origin)
+{
+    void *q = mo_hot_allocate(n, origin);
+    if (q == NULL)
+        return NULL;
+    memcpy(q, (void *)p, mo_min(had, n));
+    mo_release((void *)p, origin);
+    return q;
+}
+
+static void *resize_small(uintptr_t p, size_t n)
+{
+    struct mo_place place;
+    if (!find_chunk(p, &place, "realloc"))
+        return NULL;
+    if (place.class == MO_CLASS_ZERO)
+        return move(p, 0, n, MO_ORIGIN_MALLOC);
+    uintptr_t end = place.slot + place.k->stride;
+    uint64_t header = mo_load64(p - MO_HEADER);
+    size_t had = end - p - mo_header_slack(header);
+    enum mo_origin origin = mo_header_origin(header);
+    size_t least_slack = origin == MO_ORIGIN_MEMALIGN ? MO_ALIGNED_SLACK : 0;
+    /* In place unless that would keep more than half of the slot for nothing. */
+    if (n != 0 && n + least_slack <= end - p && (n >= (end - p) / 2 || end - p <= 64) && end - p - n <= 0xffff) {
+        resize_in_slot(p, &place, n);
+        return (void *)p;
+    }
+    return move(p, had, n, origin == MO_ORIGIN_MEMALIGN ? MO_ORIGIN_MALLOC : origin);
+}
+
+void *mo_resize(void *ptr, size_t n)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    mo_front_start();
+    if (in_heap(p))
+        return resize_small(p, n);
+    size_t had = 0;
+    void *q = NULL;
+    switch (mo_big_resize(p, n, &had, &q)) {
+    case MO_BIG_DONE:
+        return q;
+    case MO_BIG_MOVE:
+        return move(p, had, n, MO_ORIGIN_MALLOC);
+    default:
+        mo_report_bad_pointer(p, "realloc");
+        return NULL;
+    }
+}
+
+size_t mo_usable_size(const void *ptr)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    struct mo_place place;
+    if (p == 0)
+        return 0;
+    mo_front_start();
+    if (!in_heap(p)) {
+        size_t n = 0;
+        if (!mo_big_size(p, &n))
+            mo_report_bad_pointer(p, "malloc_usable_size");
+        return n;
+    }
+    if (!find_chunk(p, &place, "malloc_usable_size") || place.class == MO_CLASS_ZERO)
+        return 0;
+    return place.slot + place.k->stride - p - mo_header_slack(mo_load64(p - MO_HEADER));
+}
+
+void *mo_allocate(size_t n, enum mo_origin origin)
+{
+    return mo_hot_allocate(n, origin);
+}
+
+void mo_release(void *p, enum mo_origin origin)
+{
+    mo_hot_release(p, origin);
+}
+
+void mo_release_sized(void *p, size_t n, size_t align, enum mo_origin origin)
+{
+    (void)n;
+    (void)align;
+    mo_hot_release(p, origin);
+}
+
+size_t mo_front_purge(void)
+{
+    mo_front_start();
+    struct mo_cache *c = mo_thread_cache();
+    size_t before = mo_arena_closed_bytes();
+    if (c != NULL)
+        mo_thread_drain(c);
+    (void)mo_arena_purge();
+    return mo_arena_closed_bytes() - before; /* what other threads give back meanwhile included */
+}

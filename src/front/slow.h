@@ -1,0 +1,26 @@
+/* The slow half of the hot path: start-up, refills, what is large or odd, and finding out which lie it was. */
+#ifndef MO_SLOW_H
+#define MO_SLOW_H
+
+#include "front/chunk.h"
+
+/* Whatever the hot path of malloc could not do. */
+MO_COLD void *mo_allocate_slow(size_t n, enum mo_origin origin);
+
+/* The same, after it has popped a slot that does not verify. */
+MO_COLD void *mo_allocate_refused(size_t n, enum mo_origin origin);
+
+/* Whatever the hot path of free could not do; nothing has been changed. */
+MO_COLD void mo_release_slow(void *p, enum mo_origin origin);
+
+/* A free slot's contents were changed while it waited. */
+MO_COLD MO_NORETURN void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k);
+
+/* The chunk's state word has changed since this thread verified it: another thread freed it meanwhile. */
+MO_COLD MO_NORETURN void mo_report_raced(uintptr_t p, const char *action);
+
+/* p is not what `action` needs: a live chunk's start. Says why and ends the process. Returns only for a foreign
+ * pointer that option `foreign` lets pass. */
+MO_COLD void mo_report_bad_pointer(uintptr_t p, const char *action);
+
+#endif

@@ -1,0 +1,76 @@
+/* Start-up: once, by whoever comes first, before any other code of the process perhaps. */
+#include "cache/cache.h"
+#include "diag/report.h"
+#include "front/chunk.h"
+#include "front/hot_names.h"
+#include "front/thread.h"
+#include "mem/classes.h"
+#include "mem/large.h"
+
+static struct mo_lock start_lock;
+
+/* Streams of the modules that draw without a thread's: heap, large mappings, threads without a cache. */
+enum { STREAM_HEAP, STREAM_LARGE, STREAM_THREADS, STREAMS };
+
+static struct mo_random *streams(void)
+{
+    size_t page = mo_sealed.features.page;
+    struct mo_random *r = mo_os_map_guarded(page, "moat random");
+    if (r != NULL)
+        (void)mo_os_wipe_on_fork(r, page);
+    return r;
+}
+
+static void draw_keys(struct mo_random *r)
+{
+    for (size_t i = 0; i < MO_ARRAY_LEN(mo_sealed.aes_keys); i++) {
+        uint64_t words[2] = {mo_random_u64(r), mo_random_u64(r)};
+        __builtin_memcpy(mo_sealed.aes_keys[i], words, sizeof words);
+    }
+    uint64_t words[2] = {mo_random_u64(r), mo_random_u64(r)};
+    __builtin_memcpy(mo_sealed.sip_key, words, sizeof words);
+    mo_sealed.fence = (uint8_t)((mo_random_u64(r) & 0x74) | 0x83); /* see chunk.h */
+    for (unsigned class = 0; class < MO_CLASSES; class++)
+        mo_sealed.classes[class].fields = mo_fields(class, MO_ORIGIN_MALLOC, 0);
+}
+
+static void choose_shards(void)
+{
+    enum { MOST = 16 }; /* beyond, memory for partly used slabs costs more than a lock's contention */
+    size_t n = mo_sealed.options.shards;
+    mo_sealed.shard_count = n != 0 ? n : mo_min(mo_sealed.features.cpus, MOST);
+}
+
+static void start_locked(void)
+{
+    mo_os_start(&mo_sealed.features);
+    mo_options_load(&mo_sealed.options, mo_sealed.features.secure);
+    if (mo_sealed.options.guards != MO_GUARDS_AUTO)
+        mo_sealed.features.guard_install = false;
+    choose_shards();
+    mo_cache_start();
+    mo_classes_start();
+    struct mo_random *r = streams();
+    if (r == NULL)
+        mo_panic("no memory at start");
+    draw_keys(&r[STREAM_HEAP]);
+    if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) || !mo_arena_start())
+        mo_panic("no address space at start: see RLIMIT_AS (ulimit -v)");
+    mo_thread_start(&r[STREAM_THREADS], r, STREAMS);
+    mo_sealed.small_last = (uint8_t)mo_class_of(MO_CLEAR_INLINE - MO_HEADER);
+    mo_sealed.aes = mo_hot_has_aes() && mo_sealed.features.aes && mo_sealed.options.mac == MO_MAC_AUTO;
+    __atomic_store_n(&mo_sealed.ready, true, __ATOMIC_RELEASE);
+    /* A kernel that refuses leaves the page writable: weaker, and `moat doctor` says so. */
+    if (!mo_sealed_close())
+        return;
+}
+
+void mo_front_start(void)
+{
+    if (mo_likely(__atomic_load_n(&mo_sealed.ready, __ATOMIC_ACQUIRE)))
+        return;
+    mo_lock(&start_lock);
+    if (!mo_sealed.ready)
+        start_locked();
+    mo_unlock(&start_lock);
+}

@@ -1,0 +1,85 @@
+#include "front/stats.h"
+
+#include <string.h>
+
+#include "cache/cache.h"
+#include "front/front.h"
+#include "mem/large.h"
+#include "moat/moat.h"
+
+static void count_class(unsigned class, struct moat_class_stats *s)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    size_t taken = 0;
+    memset(s, 0, sizeof *s);
+    s->slot = class == MO_CLASS_ZERO ? 0 : k->stride;
+    s->largest = class == MO_CLASS_ZERO ? 0 : k->stride - MO_HEADER;
+    for (size_t shard = 0; shard < mo_sealed.shard_count; shard++) {
+        struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
+        mo_lock(&b->lock);
+        taken += b->taken;
+        s->slab_count += b->open_count;
+        mo_unlock(&b->lock);
+    }
+    for (const struct mo_cache *c = mo_cache_next(NULL); c != NULL; c = mo_cache_next(c)) {
+        s->cached_count += mo_cache_ready(c, class);
+        s->quarantined_count += mo_cache_waiting(c, k);
+    }
+    /* Other threads go on meanwhile: never let a difference wrap. */
+    size_t away = s->cached_count + s->quarantined_count;
+    s->live_count = taken > away ? taken - away : 0;
+}
+
+bool mo_front_class_stats(size_t index, struct moat_class_stats *s)
+{
+    mo_front_start();
+    if (index >= MO_CLASSES - MO_CLASS_FIRST)
+        return false;
+    count_class((unsigned)index + MO_CLASS_FIRST, s);
+    return true;
+}
+
+static void count_purged(struct moat_stats *s)
+{
+    for (size_t shard = 0; shard < mo_sealed.shard_count; shard++)
+        for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++)
+            s->purged_count += __atomic_load_n(&mo_sealed.shards[shard].bins[class].purged, __ATOMIC_RELAXED);
+}
+
+void mo_front_stats(struct moat_stats *s)
+{
+    struct moat_class_stats class;
+    struct mo_heap_figures heap;
+    struct mo_large_figures large;
+
+    mo_front_start();
+    memset(s, 0, sizeof *s);
+    s->size = sizeof *s;
+    for (size_t i = 0; mo_front_class_stats(i, &class); i++) {
+        s->allocated += class.live_count * class.slot;
+        s->live_count += class.live_count;
+        s->cached += class.cached_count * class.slot;
+        s->quarantined += class.quarantined_count * class.slot;
+        if (class.slot == 0)
+            continue; /* malloc(0)'s slabs have no pages */
+        s->slab_count += class.slab_count;
+        s->slabs += class.slab_count * mo_sealed.classes[i + MO_CLASS_FIRST].slab_bytes;
+    }
+    count_purged(s);
+    mo_heap_figures(&heap);
+    mo_large_figures(&large);
+    s->large = large.live_bytes;
+    s->large_count = large.live_count;
+    s->large_waiting = large.waiting_bytes;
+    s->allocated += large.live_bytes;
+    s->live_count += large.live_count;
+    s->guard_count = heap.guards + 2 * large.live_count + large.waiting_count;
+    s->threads_count = mo_cache_count();
+    s->metadata = heap.metadata + large.table_bytes + mo_sealed.shard_count * sizeof(struct mo_shard) +
+                  s->threads_count * mo_sealed.cache_bytes;
+    s->reserved = mo_sealed.heap_size;
+    s->resident = mo_os_resident();
+    s->mappings_count = heap.mappings + 2 * large.live_count + large.waiting_count;
+    s->shards_count = mo_sealed.shard_count;
+    s->classes_count = MO_CLASSES - MO_CLASS_FIRST;
+}

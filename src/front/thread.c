@@ -1,0 +1,174 @@
+#include "front/thread.h"
+
+#include <pthread.h>
+
+#include "front/slow.h"
+#include "mem/large.h"
+
+static pthread_key_t exit_key;
+static bool have_exit_key;
+static struct mo_lock shared_lock;
+static struct mo_random *shared_random;
+static struct mo_random *streams; /* every stream that is no thread's */
+static size_t stream_count;
+
+/* Like mo_cache_none, for a thread whose exit has been handled: it gets no other cache. */
+static const struct mo_random no_random;
+static const struct mo_cache gone = {.random = (struct mo_random *)(uintptr_t)&no_random, .expect = 0xffff};
+
+struct mo_random *mo_thread_random(void)
+{
+    mo_lock(&shared_lock);
+    return shared_random;
+}
+
+void mo_thread_random_done(void)
+{
+    mo_unlock(&shared_lock);
+}
+
+/* Slots leave this thread: what was written into them after their free would be seen by nobody later. */
+static void put_clean(struct mo_cache *c, unsigned class, uintptr_t *slots, size_t n)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    for (size_t i = 0; i < n && class != MO_CLASS_ZERO; i++) {
+        if (mo_unlikely(slots[i] - mo_sealed.heap_base >= mo_sealed.heap_size))
+            continue; /* mo_arena_put reports it */
+        unsigned state = mo_state_load(mo_state_of(mo_granule_of(slots[i]), k, slots[i]));
+        if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->owner &&
+                        mo_slot_dirt(slots[i], k, state, c->random) != 0))
+            mo_report_dirty_slot(slots[i], k);
+    }
+    mo_arena_put(class, c->owner, slots, n);
+}
+
+size_t mo_thread_refill(struct mo_cache *c, unsigned class)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    size_t room = (k->ready_end - k->ready_at) / sizeof(uintptr_t);
+    size_t want = mo_min(c->batch[class], room);
+    size_t got = mo_arena_take(c->shard, class, c->owner, mo_cache_at(c, k->ready_at), want, c->random);
+    c->stock[class].top = k->ready_at + (uint32_t)(got * sizeof(uintptr_t));
+    c->batch[class] = (uint16_t)mo_min(want * 2, room);
+    return got;
+}
+
+void mo_thread_flush(struct mo_cache *c, unsigned class)
+{
+    size_t count = mo_cache_ready(c, class);
+    size_t n = (count + 1) / 2;
+    uintptr_t *ready = mo_cache_at(c, mo_sealed.classes[class].ready_at);
+    put_clean(c, class, ready, n);
+    for (size_t i = n; i < count; i++)
+        ready[i - n] = ready[i];
+    c->stock[class].top -= (uint32_t)(n * sizeof(uintptr_t));
+}
+
+/* Moves the entries of a quarantine array that hold a slot to its front; how many. */
+static size_t compact(uintptr_t *slots, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        uintptr_t slot = slots[i];
+        if (slot == 0)
+            continue; /* and stays unwritten: most of a large quarantine's pages have never been touched */
+        slots[i] = 0;
+        slots[kept++] = slot;
+    }
+    return kept;
+}
+
+static void clear(uintptr_t *slots, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        slots[i] = 0;
+}
+
+void mo_thread_drain(struct mo_cache *c)
+{
+    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
+        const struct mo_class *k = &mo_sealed.classes[class];
+        put_clean(c, class, mo_cache_at(c, k->ready_at), mo_cache_ready(c, class));
+        c->stock[class].top = k->ready_at;
+        /* The random half and the queue lie side by side. */
+        uintptr_t *waiting = mo_cache_at(c, k->random_at);
+        size_t n = compact(waiting, (k->fifo_end - k->random_at) / sizeof(uintptr_t));
+        put_clean(c, class, waiting, n);
+        clear(waiting, n);
+    }
+}
+
+struct mo_cache *mo_thread_cache(void)
+{
+    struct mo_cache *c = mo_cache_mine;
+    if (mo_likely(!mo_cache_is_none(c)))
+        return c == &gone ? NULL : c;
+    c = mo_cache_take();
+    if (c == NULL)
+        return NULL;
+    mo_cache_mine = c; /* before pthread_setspecific, which may allocate */
+    if (have_exit_key)
+        (void)pthread_setspecific(exit_key, (void *)(uintptr_t)1);
+    return c;
+}
+
+/* Other keys' destructors may still allocate. The key is set again so that this one runs in every later
+ * round as well, and the cache is left in the last round that POSIX promises. */
+static void thread_exit(void *round)
+{
+    struct mo_cache *c = mo_cache_mine;
+    uintptr_t n = (uintptr_t)round;
+    if (n < 3 && pthread_setspecific(exit_key, (void *)(n + 1)) == 0)
+        return;
+    if (mo_cache_is_none(c) || c == &gone)
+        return;
+    mo_cache_mine = (struct mo_cache *)(uintptr_t)&gone;
+    if (mo_cache_pool_is_full())
+        mo_thread_drain(c);
+    mo_cache_give(c);
+}
+
+static void before_fork(void)
+{
+    mo_lock(&shared_lock);
+    mo_cache_lock();
+    mo_arena_lock();
+    mo_heap_lock();
+    mo_large_lock();
+    mo_lock_fork_begin();
+}
+
+static void after_fork(void)
+{
+    mo_lock_fork_end();
+    mo_large_unlock();
+    mo_heap_unlock();
+    mo_arena_unlock();
+    mo_cache_unlock();
+    mo_unlock(&shared_lock);
+}
+
+static void forked_child(void)
+{
+    mo_cache_forked();
+    /* The kernel has wiped them, unless it is older than 4.14. */
+    for (size_t i = 0; i < stream_count; i++)
+        streams[i].left = streams[i].seeded = 0;
+    after_fork();
+}
+
+void mo_thread_start(struct mo_random *shared, struct mo_random *all, size_t count)
+{
+    shared_random = shared;
+    streams = all;
+    stream_count = count;
+    have_exit_key = pthread_key_create(&exit_key, thread_exit) == 0;
+}
+
+/* Not in mo_thread_start: registering may allocate, and may be too early when the loader allocates first.
+ * Of the program's own handlers, those registered before ours run while all locks are held, see mo_lock_fork_begin. */
+__attribute__((constructor(101))) static void register_fork(void)
+{
+    mo_front_start();
+    (void)pthread_atfork(before_fork, after_fork, forked_child);
+}

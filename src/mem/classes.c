@@ -1,0 +1,90 @@
+#include "mem/classes.h"
+
+enum {
+    SLAB_TARGET = 60 * 1024, /* bytes of a slab of small slots: 64 KiB less a guard */
+    FEW_SLOTS = 14,          /* slots of a slab where the target holds fewer */
+    FEWEST_SLOTS = 7,        /* the same from 32 KiB on, to bound the address space of a slab to 1 MiB */
+    MOST_SLOTS = 255,        /* a slab of 256 would need one page more for the header of its first slot */
+    READY_MOST = 64,         /* ready slots of a class in a thread cache */
+    AROUND = 8 + 16,         /* before the first slot, so that payloads are 16-aligned; behind the last one for its
+                                fence, and so that tails can be read 16 bytes at a time */
+};
+
+static uint32_t stride_of(unsigned class)
+{
+    if (class < 8)
+        return 16 * (class + 1);
+    unsigned step = class - 8;
+    return (((4 + step % 4) << (step / 4)) * 32) + 16;
+}
+
+static void lay_out(struct mo_class *k, uint32_t stride)
+{
+    size_t page = mo_sealed.features.page;
+    size_t want = SLAB_TARGET / stride;
+    size_t least = stride < 32 * 1024 ? FEW_SLOTS : FEWEST_SLOTS;
+    if (want > MOST_SLOTS)
+        want = MOST_SLOTS;
+    if (want < least)
+        want = least;
+    size_t bytes = mo_align_up(want * stride + AROUND, page);
+    size_t span = mo_pow2_floor(bytes + page - 1) << 1; /* rounded up, with at least one page of guard */
+    size_t room = (span - page - AROUND) / stride;
+    k->slots = (uint16_t)mo_min(room, MOST_SLOTS);
+    k->slab_bytes = (uint32_t)mo_align_up(k->slots * (size_t)stride + AROUND, page);
+    k->stride = stride;
+    k->span_shift = (uint8_t)mo_log2(span);
+    k->word_shift = (uint8_t)mo_log2(stride);
+}
+
+/* Entries of one quarantine stage: bounded by count and by bytes, where sizes are rounded down to a power
+ * of two so that the count halves at each doubling. */
+static size_t stage(size_t most, uint32_t stride)
+{
+    size_t n = mo_min(most, mo_sealed.options.quarantine_bytes / mo_pow2_floor(stride));
+    return n != 0 ? n : 1;
+}
+
+static void size_cache(struct mo_class *k, size_t *at)
+{
+    const struct mo_options *o = &mo_sealed.options;
+    size_t random = mo_pow2_floor(stage(o->quarantine_random, k->stride));
+    size_t fifo = stage(o->quarantine_fifo, k->stride);
+    size_t ready = mo_min(o->cache_bytes / k->stride, READY_MOST);
+    if (ready < 2)
+        ready = 2;
+    k->random_mask = (uint16_t)(random - 1);
+    k->draw = random > 256 ? 2 : 1;
+    k->random_at = (uint32_t)*at;
+    k->fifo_at = (uint32_t)(k->random_at + random * sizeof(uintptr_t));
+    k->fifo_end = (uint32_t)(k->fifo_at + fifo * sizeof(uintptr_t));
+    k->ready_at = k->fifo_end;
+    k->ready_end = (uint32_t)(k->ready_at + ready * sizeof(uintptr_t));
+    *at = k->ready_end;
+    /* Never of a class that the hot path looks at whole: its slow half would forgive what it has found. */
+    k->sampled = mo_class_capacity(k) - MO_HEADER > mo_max(o->zero_check, MO_TABLE_MAX);
+}
+
+void mo_classes_start(void)
+{
+    size_t at = mo_sealed.cache_bytes; /* what the cache's own structure takes */
+    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
+        lay_out(&mo_sealed.classes[class], stride_of(class));
+        size_cache(&mo_sealed.classes[class], &at);
+    }
+    /* Slots of malloc(0) are addresses only: their class is beyond small_last, and free leaves it to its slow half. */
+    struct mo_class *zero = &mo_sealed.classes[MO_CLASS_ZERO];
+    lay_out(zero, 32);
+    size_cache(zero, &at);
+    mo_sealed.cache_bytes = at;
+
+    /* Addresses without a region: all have the first state word, or on 32-bit the first two. */
+    mo_sealed.classes[0].word_shift = sizeof(size_t) * CHAR_BIT - 1;
+
+    unsigned class = MO_CLASS_FIRST;
+    for (size_t i = 1; i < MO_TABLE_SIZE; i++) {
+        while (i * 8 > mo_class_capacity(&mo_sealed.classes[class]))
+            class++;
+        mo_sealed.class_of[i] = (uint8_t)class;
+    }
+}

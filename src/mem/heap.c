@@ -1,0 +1,425 @@
+#include "mem/heap.h"
+
+#include "diag/report.h"
+
+enum {
+    WINDOWS = 4096,
+    FIRST_WINDOW = 2 << 20,
+    SMALL_WINDOW = 1 << 20, /* profile embedded and 32-bit */
+    LARGEST_WINDOW = 64 << 20,
+    LARGEST_REGION = 16 << 20,
+    COMMIT_STEP = 64 << 10,
+    DIRECT_SLABS = 65536, /* on 32-bit: half a GiB of the smallest slots, more of larger ones */
+    PLACING_TRIES = 64,
+    SMALLEST_SPAN = 16 << 10,
+};
+
+/* A table that grows within its own reservation; what is not yet in use is inaccessible. */
+struct table {
+    char *base;
+    size_t size, open, used;
+};
+
+struct window {
+    uintptr_t base;
+    uint32_t granules;
+    uint32_t free;
+    bool markers; /* guard markers close its slabs */
+};
+
+/* Guarded by heap_lock, but `guards` and `slab_mappings`, which are atomic. */
+static struct mo_lock heap_lock;
+static struct mo_random *heap_random;
+static struct window *windows;
+static size_t window_count, window_bytes;
+static struct table states, slabs, lists;
+static bool direct; /* 32-bit: the table covers all addresses and windows are mapped one by one */
+static size_t guards, slab_mappings;
+
+static bool table_reserve(struct table *t, size_t size, const char *name)
+{
+    size_t page = mo_sealed.features.page;
+    size = mo_align_up(size, page);
+    t->base = mo_os_reserve(0, size + 2 * page, page);
+    if (t->base == NULL)
+        return false;
+    t->base += page;
+    t->size = size;
+    t->open = t->used = 0;
+    mo_os_name(t->base, size, name);
+    return true;
+}
+
+static void table_release(struct table *t)
+{
+    size_t page = mo_sealed.features.page;
+    if (t->base != NULL)
+        mo_os_unmap(t->base - page, t->size + 2 * page);
+    t->base = NULL;
+}
+
+/* The next `bytes` of the table, zero; NULL without memory. */
+static void *table_take(struct table *t, size_t bytes)
+{
+    if (bytes > t->size - t->used)
+        return NULL;
+    if (t->used + bytes > t->open) {
+        size_t step = mo_max(mo_max(COMMIT_STEP, t->open / 2), bytes);
+        step = mo_min(mo_align_up(step, mo_sealed.features.page), t->size - t->open);
+        if (!mo_os_open(t->base + t->open, step))
+            return NULL;
+        t->open += step;
+    }
+    void *p = t->base + t->used;
+    t->used += bytes;
+    return p;
+}
+
+/* Reserves the heap and its tables for `size` bytes of heap; all or nothing. */
+static bool reserve(size_t size, struct mo_random *r, struct table *granules)
+{
+    size_t slab_most = size / SMALLEST_SPAN;
+    if (direct)
+        slab_most = mo_min(DIRECT_SLABS, mo_sealed.features.address_limit / 2 / SMALLEST_SPAN);
+    char *base = NULL;
+    /* 47-bit addresses less a quarter at the top, where libraries and stacks are. Taken as a hint only. */
+    uintptr_t hint = sizeof(uintptr_t) < 8 ? 0 : (uintptr_t)(mo_random_u64(r) % 0x5fff00000000ull + 0x100000000ull);
+    if (!direct) {
+        size_t align = mo_min(size, LARGEST_WINDOW);
+        base = mo_os_reserve(mo_align_down(hint, align), size, align);
+        if (base == NULL)
+            return false;
+    }
+    if (table_reserve(granules, ((size >> MO_GRANULE_SHIFT) + 1) * sizeof(struct mo_granule), "moat granules") &&
+        mo_os_read_only(granules->base, granules->size) &&
+        table_reserve(&states, slab_most * (SMALLEST_SPAN / 32) * sizeof(uint16_t), "moat states") &&
+        table_reserve(&slabs, slab_most * sizeof(struct mo_slab), "moat slabs") &&
+        table_reserve(&lists, slab_most * 4 * sizeof(uint32_t), "moat lists")) {
+        mo_sealed.heap_base = (uintptr_t)base;
+        mo_sealed.heap_size = size;
+        return true;
+    }
+    if (base != NULL)
+        mo_os_unmap(base, size);
+    table_release(granules);
+    table_release(&states);
+    table_release(&slabs);
+    table_release(&lists);
+    return false;
+}
+
+bool mo_heap_start(struct mo_random *r)
+{
+    const struct mo_sealed_data *s = &mo_sealed;
+    struct table granules = {0};
+    size_t size = mo_pow2_floor(s->options.heap_reserve);
+
+    heap_random = r;
+    direct = sizeof(uintptr_t) < 8;
+    if (direct)
+        size = SIZE_MAX; /* every address */
+    /* A limited address space is shared with large chunks, libraries and stacks: half at most. */
+    while (!direct && size > s->features.address_limit / 2)
+        size /= 2;
+    while (size >= SMALL_WINDOW && !reserve(size, r, &granules))
+        size /= 2;
+    if (size < SMALL_WINDOW)
+        return false;
+    if (!direct)
+        mo_os_name((void *)s->heap_base, size, "moat heap");
+    mo_sealed.granules = (struct mo_granule *)granules.base;
+    mo_sealed.states = (uint16_t *)states.base;
+    mo_sealed.slabs = (struct mo_slab *)slabs.base;
+    windows = mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
+    /* The first state words stand for every address without a region: never live. Slab 0 is nobody's. */
+    return windows != NULL && table_take(&states, MO_CACHE_LINE) != NULL &&
+           table_take(&slabs, sizeof(struct mo_slab)) != NULL;
+}
+
+static bool is_free_place(uintptr_t at, size_t size)
+{
+    for (size_t i = 0; i < window_count; i++)
+        if (at < windows[i].base + ((size_t)windows[i].granules << MO_GRANULE_SHIFT) && windows[i].base < at + size)
+            return false;
+    return true;
+}
+
+/* A random place for a window in the reservation, or 0. */
+static uintptr_t place_window(size_t size)
+{
+    size_t places = mo_sealed.heap_size / size;
+    if (places == 0)
+        return 0;
+    for (unsigned i = 0; i < PLACING_TRIES; i++) {
+        uintptr_t at = mo_sealed.heap_base + (uintptr_t)(mo_random_u64(heap_random) % places) * size;
+        if (is_free_place(at, size))
+            return at;
+    }
+    for (size_t i = 0; i < places; i++)
+        if (is_free_place(mo_sealed.heap_base + i * size, size))
+            return mo_sealed.heap_base + i * size;
+    return 0;
+}
+
+/* Makes the granule table writable where it describes [base, base + size). */
+static bool open_granules(uintptr_t base, size_t size)
+{
+    size_t page = mo_sealed.features.page;
+    uintptr_t first = mo_align_down((uintptr_t)mo_granule_of(base), page);
+    uintptr_t last = mo_align_up((uintptr_t)mo_granule_of(base + size - 1) + sizeof(struct mo_granule), page);
+    return mo_os_open((void *)first, last - first);
+}
+
+/* Makes the window's pages accessible behind guard markers, or, with *markers false, leaves them inaccessible for
+ * mprotect to open and close slabs. A page is tried first: in locked memory the kernel refuses markers, and opening
+ * all would fill it with pages. False: a marker may be left where mprotect would open a slab. */
+static bool open_behind_markers(uintptr_t base, size_t size, bool *markers)
+{
+    size_t page = mo_sealed.features.page;
+    *markers = mo_sealed.features.guard_install && mo_os_open((void *)base, page) && mo_os_guard((void *)base, page) &&
+               mo_os_open((void *)base, size) && mo_os_guard((void *)base, size);
+    if (*markers || !mo_sealed.features.guard_install)
+        return true;
+    return mo_os_unguard((void *)base, size) && mo_os_close((void *)base, size);
+}
+
+static struct window *open_window(size_t size)
+{
+    uintptr_t base;
+    if (window_count == WINDOWS)
+        return NULL;
+    if (direct)
+        base = (uintptr_t)mo_os_reserve(0, size, size);
+    else
+        base = place_window(size);
+    if (base == 0)
+        return NULL;
+    bool markers;
+    if (base - mo_sealed.heap_base > mo_sealed.heap_size - size || !open_granules(base, size) ||
+        !open_behind_markers(base, size, &markers)) {
+        if (direct)
+            mo_os_unmap((void *)base, size);
+        return NULL;
+    }
+    struct window *w = &windows[window_count];
+    w->markers = markers;
+    w->base = base;
+    w->granules = w->free = (uint32_t)(size >> MO_GRANULE_SHIFT);
+    window_count++;
+    window_bytes += size;
+    return w;
+}
+
+/* A random aligned run of n free granules of w, or 0. */
+static uintptr_t pick_run(const struct window *w, size_t n)
+{
+    size_t places = w->granules / n, fit = 0;
+    const struct mo_granule *g = mo_granule_of(w->base);
+    for (size_t i = 0; i < places; i++)
+        fit += g[i * n].class ==
+               0; /* runs are aligned to their size, so a free first granule may still hide a smaller run */
+    while (fit > 0) {
+        size_t skip = mo_random_below(heap_random, (uint32_t)fit);
+        for (size_t i = 0; i < places; i++) {
+            if (g[i * n].class != 0 || skip-- != 0)
+                continue;
+            bool whole = true;
+            for (size_t j = 1; j < n; j++)
+                whole = whole && g[i * n + j].class == 0;
+            if (whole)
+                return w->base + (i * n << MO_GRANULE_SHIFT);
+            break;
+        }
+        /* Rare: the candidate was not whole. Take the first that is. */
+        for (size_t i = 0; i < places; i++) {
+            bool whole = true;
+            for (size_t j = 0; j < n; j++)
+                whole = whole && g[i * n + j].class == 0;
+            if (whole)
+                return w->base + (i * n << MO_GRANULE_SHIFT);
+        }
+        return 0;
+    }
+    return 0;
+}
+
+static uintptr_t take_run(size_t n, struct window **of)
+{
+    enum { LOOK_BACK = 8 };
+    for (size_t i = window_count; i > 0 && i + LOOK_BACK > window_count; i--) {
+        uintptr_t at = windows[i - 1].free >= n ? pick_run(&windows[i - 1], n) : 0;
+        if (at != 0) {
+            *of = &windows[i - 1];
+            return at;
+        }
+    }
+    size_t least = mo_sealed.options.profile == MO_PROFILE_EMBEDDED || direct ? SMALL_WINDOW : FIRST_WINDOW;
+    size_t size = mo_max(least, mo_pow2_floor(mo_max(window_bytes / 2, 1)));
+    size = mo_max(mo_min(size, LARGEST_WINDOW), n << MO_GRANULE_SHIFT);
+    struct window *w = NULL;
+    while (w == NULL && size >= n << MO_GRANULE_SHIFT) {
+        w = open_window(size);
+        size /= 2;
+    }
+    *of = w;
+    return w != NULL ? pick_run(w, n) : 0;
+}
+
+/* Describes a new region in the tables; the number of its first slab, or 0 without memory. */
+static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned shard, bool markers)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    size_t count = size >> k->span_shift;
+    size_t word_bytes = mo_align_up((size >> k->word_shift) * sizeof(uint16_t), MO_CACHE_LINE);
+    uint16_t *words = table_take(&states, word_bytes);
+    if (words == NULL)
+        return 0;
+    struct mo_slab *descriptors = table_take(&slabs, count * sizeof(struct mo_slab));
+    if (descriptors == NULL) {
+        states.used -= word_bytes;
+        return 0;
+    }
+    uint32_t first = (uint32_t)(descriptors - mo_sealed.slabs);
+    for (size_t i = 0; i < count; i++) {
+        struct mo_slab *slab = &descriptors[i];
+        slab->base = base + (i << k->span_shift);
+        slab->class = (uint8_t)class;
+        slab->shard = (uint8_t)shard;
+        slab->flags = markers ? MO_SLAB_MARKERS : 0;
+        for (unsigned s = 0; s < k->slots; s++)
+            slab->free[s / 64] |= (uint64_t)1 << (s % 64);
+        slab->free_count = k->slots;
+    }
+    struct mo_granule *g = &mo_sealed.granules[(base - mo_sealed.heap_base) >> MO_GRANULE_SHIFT];
+    for (size_t i = 0; i < size >> MO_GRANULE_SHIFT; i++) {
+        g[i].bias = (size_t)(words - mo_sealed.states) - (base >> k->word_shift);
+        g[i].slab = first + (uint32_t)((i << MO_GRANULE_SHIFT) >> k->span_shift);
+        g[i].shard = (uint8_t)shard;
+        g[i].class = (uint8_t)class;
+    }
+    return first;
+}
+
+size_t mo_heap_grow(unsigned class, unsigned shard, size_t held, uint32_t *first)
+{
+    size_t span = (size_t)1 << mo_sealed.classes[class].span_shift;
+    size_t least = mo_max(span, MO_GRANULE);
+    size_t size = mo_max(mo_min(mo_pow2_floor(mo_max(held / 2, 1)), LARGEST_REGION), least);
+    size_t count = 0;
+
+    mo_lock(&heap_lock);
+    while (count == 0 && size >= least) {
+        struct window *w = NULL;
+        uintptr_t base = take_run(size >> MO_GRANULE_SHIFT, &w);
+        if (base != 0)
+            *first = describe(base, size, class, shard, w->markers);
+        if (base != 0 && *first != 0) {
+            w->free -= (uint32_t)(size >> MO_GRANULE_SHIFT);
+            count = size / span;
+        }
+        size /= 2;
+    }
+    mo_unlock(&heap_lock);
+    return count;
+}
+
+uint32_t *mo_heap_list(size_t count)
+{
+    mo_lock(&heap_lock);
+    uint32_t *list = table_take(&lists, count * sizeof *list);
+    mo_unlock(&heap_lock);
+    return list;
+}
+
+bool mo_slab_open(struct mo_slab *slab)
+{
+    const struct mo_class *k = &mo_sealed.classes[slab->class];
+    if (slab->class == MO_CLASS_ZERO) { /* addresses only */
+        slab->flags |= MO_SLAB_OPEN;
+        return true;
+    }
+    if (slab->flags & MO_SLAB_MARKERS) {
+        if (!mo_os_unguard((void *)slab->base, k->slab_bytes))
+            return false;
+    } else if (mo_sealed.options.guards != MO_GUARDS_OFF &&
+               __atomic_load_n(&slab_mappings, __ATOMIC_RELAXED) + 2 <= mo_sealed.options.guard_mappings) {
+        if (!mo_os_open((void *)slab->base, k->slab_bytes))
+            return false;
+        __atomic_add_fetch(&slab_mappings, 2, __ATOMIC_RELAXED);
+    } else {
+        /* Its neighbours' pages and its own then are one mapping. */
+        if (!mo_os_open((void *)slab->base, (size_t)1 << k->span_shift))
+            return false;
+        slab->flags |= MO_SLAB_BARE;
+    }
+    if (!(slab->flags & MO_SLAB_BARE))
+        __atomic_add_fetch(&guards, 1, __ATOMIC_RELAXED);
+    slab->flags |= MO_SLAB_OPEN;
+    return true;
+}
+
+bool mo_slab_close(struct mo_slab *slab)
+{
+    const struct mo_class *k = &mo_sealed.classes[slab->class];
+    void *base = (void *)slab->base;
+    if (slab->class == MO_CLASS_ZERO)
+        return false;
+    if (slab->flags & MO_SLAB_MARKERS) {
+        if (!mo_os_guard(base, k->slab_bytes))
+            return false;
+    } else {
+        if (!mo_os_purge(base, k->slab_bytes))
+            return false;
+        if (slab->flags & MO_SLAB_BARE)
+            return false; /* given back, but it stays accessible */
+        if (!mo_os_close(base, k->slab_bytes))
+            return false;
+        __atomic_sub_fetch(&slab_mappings, 2, __ATOMIC_RELAXED);
+    }
+    __atomic_sub_fetch(&guards, 1, __ATOMIC_RELAXED);
+    slab->flags &= (uint8_t)~MO_SLAB_OPEN;
+    return true;
+}
+
+bool mo_heap_locate(uintptr_t p, struct mo_place *place)
+{
+    if (p - mo_sealed.heap_base >= mo_sealed.heap_size)
+        return false;
+    const struct mo_granule *g = mo_granule_of(p);
+    if (g->class == 0)
+        return false;
+    const struct mo_class *k = &mo_sealed.classes[g->class];
+    /* Spans are aligned to their size, and a granule holds whole spans or lies in one. */
+    size_t in_slab = p & (((size_t)1 << k->span_shift) - 1);    /* not by the descriptor: it may not be in the cache */
+    size_t index = (uint32_t)(in_slab - MO_HEADER) / k->stride; /* 32 bits: half the time */
+    if (in_slab < MO_HEADER || index >= k->slots)
+        return false;
+    place->k = k;
+    place->class = g->class;
+    place->shard = g->shard;
+    place->index = (unsigned)index;
+    place->slab = &mo_sealed.slabs[g->slab + ((p & (MO_GRANULE - 1)) >> k->span_shift)];
+    place->slot = p - in_slab + MO_HEADER + index * k->stride;
+    place->state = mo_state_of(g, k, place->slot);
+    place->seen = mo_state_load(place->state);
+    return true;
+}
+
+void mo_heap_lock(void)
+{
+    mo_lock(&heap_lock);
+}
+
+void mo_heap_unlock(void)
+{
+    mo_unlock(&heap_lock);
+}
+
+void mo_heap_figures(struct mo_heap_figures *f)
+{
+    f->metadata = states.used + slabs.used + lists.used + window_count * sizeof *windows +
+                  (window_bytes >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
+    f->windows = window_count;
+    f->guards = __atomic_load_n(&guards, __ATOMIC_RELAXED);
+    f->mappings = window_count + __atomic_load_n(&slab_mappings, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,153 @@
+/* Where small chunks live: windows, regions, slabs, and what is known of each slot out of line.
+ *
+ * The reservation is inaccessible. A window of it at a random place is made accessible at once, behind guard
+ * markers; a region, a random aligned run of granules of a window, is given to one (class, shard) for the
+ * life of the process, so that an address never changes class. A region is cut into slabs of a power-of-two
+ * span: pages of slots, then a guard. A slab's pages are opened when it is first used and closed (given back,
+ * inaccessible) whenever all its slots are free.
+ *
+ *   region   |<------- span ------->|<------- span ------->|
+ *   slab     |8|slot|slot|...|slot|f|guard|8|slot|...
+ *             ^ slots start 8 modulo 16, so that payloads are 16-aligned; f: the fence of the last slot
+ *
+ * Metadata (granule table, state words, slab descriptors) is in mappings of its own between inaccessible
+ * pages, out of reach of a linear overflow. Everything below is guarded by the heap lock, but a slab's
+ * fields, which its bin's lock guards, and state words, which belong to the chunk's or slot's owner.
+ */
+#ifndef MO_HEAP_H
+#define MO_HEAP_H
+
+#include "diag/sealed.h"
+#include "mem/random.h"
+
+enum { MO_GRANULE_SHIFT = 16, MO_GRANULE = 1 << MO_GRANULE_SHIFT };
+
+/* What an address belongs to. All zero where no region is: class 0, whose state word is never live. */
+struct mo_granule {
+    size_t bias;   /* the index of a slot's state word is bias + (slot >> word_shift) */
+    uint32_t slab; /* number of the slab that the granule's first byte is in */
+    uint8_t class;
+    uint8_t shard;
+};
+
+/* The authority on a slot: 16 bits.
+ *   15       live
+ *   14..8    generation: counts the slot's lives, part of the header's MAC
+ *   7..0     while free: owner. 0 the shard, 1..254 a thread cache, 255 one of the further caches
+ * Plain aligned loads and stores: a free slot's word belongs to its owner, a live one's to whoever holds the
+ * chunk. When two threads free one chunk at the same moment, the word names one of them in the end, and the
+ * other's slot does not verify when it leaves the quarantine, hundreds of stores later. */
+enum {
+    MO_STATE_LIVE = 0x8000,
+    MO_STATE_GENERATION = 0x7f00,
+    MO_STATE_STEP = 0x0100,
+    MO_STATE_OWNER = 0x00ff,
+    MO_OWNER_SHARD = 0,
+    MO_OWNER_LAST = 254,
+    MO_OWNER_SHARED = 255,
+};
+
+enum mo_slab_flags {
+    MO_SLAB_OPEN = 1,    /* its pages are accessible */
+    MO_SLAB_MARKERS = 2, /* closed by guard markers, else by mprotect */
+    MO_SLAB_BARE = 4,    /* opened without a guard: the budget of mappings is used up */
+};
+
+/* A slab's descriptor: one cache line. */
+struct mo_slab {
+    uint64_t free[MO_SLAB_SLOTS / 64]; /* 1: the slot is with the shard */
+    uintptr_t base;
+    uint32_t at; /* its place in its bin's list of partial or closed slabs */
+    uint16_t free_count;
+    uint8_t class;
+    uint8_t shard;
+    uint8_t flags;
+    uint8_t pad[15];
+} __attribute__((aligned(MO_CACHE_LINE)));
+_Static_assert(sizeof(struct mo_slab) == 2 * MO_CACHE_LINE || sizeof(struct mo_slab) == MO_CACHE_LINE, "whole lines");
+
+MO_INLINE const struct mo_granule *mo_granule_of(uintptr_t p)
+{
+    return &mo_sealed.granules[(p - mo_sealed.heap_base) >> MO_GRANULE_SHIFT];
+}
+
+/* The state word of a slot of class k by the address of its first byte. Words of one region's slots differ, as
+ * slots are at least 1 << word_shift apart. Any address of the heap has a word. */
+MO_INLINE uint16_t *mo_state_of(const struct mo_granule *g, const struct mo_class *k, uintptr_t slot)
+{
+    return &mo_sealed.states[g->bias + (slot >> k->word_shift)]; /* the sum first: bias alone is no index */
+}
+
+MO_INLINE uint16_t mo_state_load(const uint16_t *s)
+{
+    return __atomic_load_n(s, __ATOMIC_RELAXED);
+}
+
+MO_INLINE void mo_state_store(uint16_t *s, unsigned v)
+{
+    __atomic_store_n(s, (uint16_t)v, __ATOMIC_RELAXED);
+}
+
+/* Replaces `was` by v; false when the word has changed. One instruction that a thread can't be stopped in the middle
+ * of, but not a locked one: against a thread that was stopped between its look at the word and its change of it. What
+ * two CPUs do in the same few nanoseconds the owner in the word settles, see above. */
+MO_INLINE bool mo_state_replace(uint16_t *s, unsigned was, unsigned v)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    uint16_t seen = (uint16_t)was;
+    bool done;
+    __asm__ volatile("cmpxchgw %3, %1" : "=@ccz"(done), "+m"(*s), "+a"(seen) : "r"((uint16_t)v) : "memory");
+    return done;
+#else
+    uint16_t seen = (uint16_t)was;
+    return __atomic_compare_exchange_n(s, &seen, (uint16_t)v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+#endif
+}
+
+/* The word of a slot's next life. */
+MO_INLINE unsigned mo_state_next_life(unsigned state)
+{
+    return ((state + MO_STATE_STEP) & MO_STATE_GENERATION) | MO_STATE_LIVE;
+}
+
+/* Everything about the slot at or around p; for cold paths. */
+struct mo_place {
+    const struct mo_class *k;
+    struct mo_slab *slab;
+    uint16_t *state;
+    uintptr_t slot; /* its first byte: a plain chunk's header */
+    unsigned class, shard, index;
+    unsigned seen; /* the state word when it was looked at */
+};
+
+/* True where p lies in a slab's slots; false in a guard, an unused granule or outside of the heap. */
+bool mo_heap_locate(uintptr_t p, struct mo_place *place);
+
+/* Reserves address space and tables as the options say, or as much as there is room for. */
+bool mo_heap_start(struct mo_random *r) MO_CHECKED;
+
+/* Gives a new region to (class, shard), whose regions have `held` bytes so far: returns the number of its
+ * slabs and in *first the number of the first; 0 when there is no memory or address space. */
+size_t mo_heap_grow(unsigned class, unsigned shard, size_t held, uint32_t *first);
+
+/* A list of `count` slab numbers in table memory, or NULL. Never freed. */
+uint32_t *mo_heap_list(size_t count) MO_CHECKED;
+
+/* Makes a slab's pages accessible, or inaccessible and given back. Open fails without memory. Close: false
+ * when the kernel could not take the pages back; they stay accessible. */
+bool mo_slab_open(struct mo_slab *slab) MO_CHECKED;
+bool mo_slab_close(struct mo_slab *slab);
+
+/* Lock everything for fork, and unlock after it. */
+void mo_heap_lock(void);
+void mo_heap_unlock(void);
+
+struct mo_heap_figures {
+    size_t metadata; /* bytes of tables in use */
+    size_t windows;  /* count */
+    size_t guards;   /* count */
+    size_t mappings; /* count: beyond the windows, those that slabs took by mprotect */
+};
+void mo_heap_figures(struct mo_heap_figures *f);
+
+#endif

@@ -1,0 +1,451 @@
+#include "mem/large.h"
+
+enum {
+    GUARD_PAGES = 8,           /* most pages of a guard; at least 1, at random */
+    ALIGN = 64,                /* of payloads */
+    FIRST_TABLE = 256,         /* entries */
+    EVICT_BATCH = 16,          /* mappings unmapped at one free */
+    MOVE_PAGES_FROM = 1 << 20, /* below, copying is cheaper than moving page tables */
+};
+
+/* Guarded by large_lock. The table is open addressing with linear probing and backward-shift deletion. */
+static struct mo_lock large_lock;
+static struct mo_random *large_random;
+static struct mo_large *table;
+static size_t table_room, table_used;
+static uintptr_t *waiting; /* ring of payload addresses, oldest at waiting_at */
+static size_t waiting_room, waiting_at, waiting_count, waiting_bytes;
+static size_t waiting_most; /* bytes: the option's, or less where RLIMIT_AS counts them as the program's */
+static size_t live_bytes, live_count;
+static uint64_t hash_key;
+static size_t splits; /* live mappings whose guards take mappings of their own; atomic */
+
+bool mo_large_start(struct mo_random *r)
+{
+    large_random = r;
+    hash_key = mo_random_u64(r) | 1;
+    table_room = FIRST_TABLE;
+    table = mo_os_map_guarded(table_room * sizeof *table, "moat large");
+    waiting_most = mo_min(mo_sealed.options.large_quarantine_bytes, mo_sealed.features.address_limit / 16);
+    waiting_room = mo_sealed.options.large_quarantine_count + 1;
+    waiting = mo_os_map_guarded(waiting_room * sizeof *waiting, "moat large waiting");
+    return table != NULL && waiting != NULL;
+}
+
+static size_t home_of(uintptr_t p)
+{
+    return (size_t)(((uint64_t)p * hash_key) >> 24) & (table_room - 1);
+}
+
+/* The entry of p, or the empty one where it would go. */
+static struct mo_large *entry_locked(uintptr_t p)
+{
+    size_t i = home_of(p);
+    while (table[i].p != 0 && table[i].p != p)
+        i = (i + 1) & (table_room - 1);
+    return &table[i];
+}
+
+static bool grow_table_locked(void)
+{
+    struct mo_large *old = table;
+    size_t old_room = table_room;
+    struct mo_large *now = mo_os_map_guarded(2 * old_room * sizeof *now, "moat large");
+    if (now == NULL)
+        return false;
+    table = now;
+    table_room = 2 * old_room;
+    for (size_t i = 0; i < old_room; i++)
+        if (old[i].p != 0)
+            *entry_locked(old[i].p) = old[i];
+    size_t page = mo_sealed.features.page;
+    mo_os_unmap((char *)old - page, mo_align_up(old_room * sizeof *old, page) + 2 * page);
+    return true;
+}
+
+static bool insert_locked(const struct mo_large *l)
+{
+    if (4 * (table_used + 1) > 3 * table_room && !grow_table_locked())
+        return false;
+    *entry_locked(l->p) = *l;
+    table_used++;
+    return true;
+}
+
+static void delete_locked(struct mo_large *l)
+{
+    size_t hole = (size_t)(l - table);
+    table[hole] = (struct mo_large){0};
+    table_used--;
+    for (size_t i = (hole + 1) & (table_room - 1); table[i].p != 0; i = (i + 1) & (table_room - 1)) {
+        /* An entry may move back to the hole unless its home lies after the hole. */
+        if (((i - home_of(table[i].p)) & (table_room - 1)) < ((i - hole) & (table_room - 1)))
+            continue;
+        table[hole] = table[i];
+        table[i] = (struct mo_large){0};
+        hole = i;
+    }
+}
+
+static bool enter(const struct mo_large *l)
+{
+    mo_lock(&large_lock);
+    bool in = insert_locked(l);
+    if (in) {
+        live_bytes += l->open_size;
+        live_count++;
+    }
+    mo_unlock(&large_lock);
+    return in;
+}
+
+/* May one more mapping be split by mprotect? Beyond the budget they go without guards, so that neighbours merge. */
+static bool take_split(void)
+{
+    bool yes = __atomic_add_fetch(&splits, 1, __ATOMIC_RELAXED) <= mo_sealed.options.guard_mappings / 2;
+    if (!yes)
+        __atomic_sub_fetch(&splits, 1, __ATOMIC_RELAXED);
+    return yes;
+}
+
+/* Opens the middle of a fresh mapping. Guard markers where the kernel has them: neighbouring mappings then
+ * merge into one, so that a heap of large chunks does not exhaust vm.max_map_count. */
+static bool open_middle(struct mo_large *l)
+{
+    if (mo_sealed.features.guard_install) {
+        size_t before = l->open - l->map, after = l->map_size - before - l->open_size;
+        if (!mo_os_open((void *)l->map, l->map_size))
+            return false;
+        l->guards = MO_LARGE_MARKERS;
+        if (mo_os_guard((void *)l->map, before) && mo_os_guard((void *)mo_large_end(l), after))
+            return true;
+        if (!mo_os_close((void *)l->map, l->map_size))
+            return false;
+    }
+    if (take_split()) {
+        l->guards = MO_LARGE_SPLIT;
+        if (mo_os_open((void *)l->open, l->open_size))
+            return true;
+        __atomic_sub_fetch(&splits, 1, __ATOMIC_RELAXED);
+    }
+    l->guards = MO_LARGE_BARE;
+    return mo_os_open((void *)l->map, l->map_size);
+}
+
+static bool over_budget_locked(void)
+{
+    return waiting_count > mo_sealed.options.large_quarantine_count || waiting_bytes > waiting_most;
+}
+
+/* Takes the oldest waiting mappings out of the table: those beyond the budget, or whatever waits. */
+static size_t evict_locked(struct mo_large *gone, bool all)
+{
+    size_t n = 0;
+    while (n < EVICT_BATCH && waiting_count > 0 && (all || over_budget_locked())) {
+        struct mo_large *l = entry_locked(waiting[waiting_at]);
+        waiting_at = (waiting_at + 1) % waiting_room;
+        waiting_count--;
+        waiting_bytes -= l->map_size;
+        gone[n++] = *l;
+        delete_locked(l);
+    }
+    return n;
+}
+
+/* Address space is short: what waits is given up. False: nothing waits. */
+static bool evict_some(void)
+{
+    struct mo_large gone[EVICT_BATCH];
+    mo_lock(&large_lock);
+    size_t n = evict_locked(gone, true);
+    mo_unlock(&large_lock);
+    for (size_t i = 0; i < n; i++)
+        mo_os_unmap((void *)gone[i].map, gone[i].map_size);
+    return n > 0;
+}
+
+/* Reserves address space for open_size bytes between random guards. The payload will need `align`. */
+static bool reserve(struct mo_large *l, size_t open_size, size_t align, size_t before, size_t after)
+{
+    size_t page = mo_sealed.features.page;
+    size_t extra = align > page ? align : 0;
+    if (extra > SIZE_MAX / 4 || open_size > SIZE_MAX / 2 - (before + after) * page - extra)
+        return false;
+    l->map_size = open_size + (before + after) * page + extra;
+    /* What waits is given up for what could ever fit: a request for all the world must not empty the quarantine. */
+    bool could_fit = l->map_size <= mo_min(mo_sealed.features.address_limit, MO_HIGHEST_RESERVE);
+    do
+        l->map = (uintptr_t)mo_os_reserve(0, l->map_size, page);
+    while (l->map == 0 && could_fit && evict_some());
+    l->open_size = open_size;
+    l->open = l->map + before * page;
+    return l->map != 0;
+}
+
+/* Unmaps what an alignment needed only to find its place in: guards of that length would fill page tables. */
+static void trim(struct mo_large *l, size_t before, size_t after)
+{
+    uintptr_t map = l->open - before, end = mo_large_end(l) + after, had_end = l->map + l->map_size;
+    if (map != l->map)
+        mo_os_unmap((void *)l->map, map - l->map);
+    if (end != had_end)
+        mo_os_unmap((void *)end, had_end - end);
+    l->map = map;
+    l->map_size = end - map;
+}
+
+bool mo_large_take(size_t n, size_t align, struct mo_large *out)
+{
+    size_t page = mo_sealed.features.page;
+    align = mo_max(align, ALIGN);
+    if (align > PTRDIFF_MAX / 2 || n > PTRDIFF_MAX - align - page)
+        return false;
+    size_t rounded = mo_align_up(n, mo_min(align, ALIGN)); /* beyond 64 the tail takes what alignment leaves */
+    size_t open_size = mo_align_up(mo_align_up(rounded, mo_min(align, page)) + MO_HEADER, page);
+
+    mo_lock(&large_lock);
+    size_t before = 1 + mo_random_below(large_random, GUARD_PAGES);
+    size_t after = 1 + mo_random_below(large_random, GUARD_PAGES);
+    uint32_t generation = mo_random_below(large_random, 128);
+    mo_unlock(&large_lock);
+
+    struct mo_large l = {.n = n, .state = MO_STATE_LIVE | generation << 8};
+    if (!reserve(&l, open_size, align, before, after))
+        return false;
+    l.p = mo_align_down(mo_large_end(&l) - rounded, align);
+    if (align > page) {
+        /* The extra room holds an aligned payload with a page for its header before it; the open pages move there. */
+        l.p = mo_align_up(l.open + MO_HEADER, align);
+        l.open = mo_align_down(l.p - MO_HEADER, page);
+        l.open_size = mo_align_up(l.p + rounded, page) - l.open;
+        trim(&l, before * page, after * page);
+    }
+    if (!open_middle(&l)) {
+        mo_os_unmap((void *)l.map, l.map_size);
+        return false;
+    }
+    bool in = enter(&l);
+    if (!in)
+        mo_os_unmap((void *)l.map, l.map_size);
+    *out = l;
+    return in;
+}
+
+/* Makes a part of the open pages inaccessible and gives it back, by the strongest means that works. */
+static void shut(const struct mo_large *l, uintptr_t at, size_t size)
+{
+    void *part = (void *)at;
+    if (l->guards == MO_LARGE_MARKERS && mo_os_guard(part, size))
+        return;
+    if (!mo_os_purge(part, size)) /* locked memory */
+        __builtin_memset(part, 0, size);
+    if (l->guards != MO_LARGE_BARE)
+        (void)!mo_os_close(part, size);
+}
+
+bool mo_large_claim(uintptr_t p, struct mo_large *l)
+{
+    mo_lock(&large_lock);
+    struct mo_large *entry = entry_locked(p);
+    bool live = entry->p == p && entry->state != 0;
+    *l = *entry;
+    if (live) {
+        entry->state = 0; /* from here on a second free is a double free */
+        live_bytes -= l->open_size;
+        live_count--;
+    }
+    mo_unlock(&large_lock);
+    return live;
+}
+
+void mo_large_retire(const struct mo_large *l)
+{
+    struct mo_large gone[EVICT_BATCH];
+    shut(l, l->open, l->open_size);
+    if (l->guards == MO_LARGE_SPLIT)
+        __atomic_sub_fetch(&splits, 1, __ATOMIC_RELAXED);
+    mo_lock(&large_lock);
+    waiting[(waiting_at + waiting_count) % waiting_room] = l->p;
+    waiting_count++;
+    waiting_bytes += l->map_size;
+    size_t n = evict_locked(gone, false);
+    mo_unlock(&large_lock);
+    for (size_t i = 0; i < n; i++)
+        mo_os_unmap((void *)gone[i].map, gone[i].map_size);
+}
+
+bool mo_large_put(uintptr_t p)
+{
+    struct mo_large l;
+    if (!mo_large_claim(p, &l))
+        return false;
+    mo_large_retire(&l);
+    return true;
+}
+
+/* A reservation for n bytes at the same offset in their page as old's, not opened yet. Its far guard has
+ * room for half as much again, so that what grows in small steps moves seldom. */
+static bool prepare_move(const struct mo_large *old, size_t n, struct mo_large *now)
+{
+    size_t page = mo_sealed.features.page;
+    size_t offset = old->p - old->open;
+    *now = *old;
+    if (n > PTRDIFF_MAX - offset - page)
+        return false;
+    mo_lock(&large_lock);
+    size_t before = 1 + mo_random_below(large_random, GUARD_PAGES);
+    size_t after = 1 + mo_random_below(large_random, GUARD_PAGES);
+    mo_unlock(&large_lock);
+    size_t open_size = mo_align_up(offset + n, page);
+    if (!reserve(now, open_size, page, before, after + n / 2 / page) && !reserve(now, open_size, page, before, after))
+        return false;
+    now->n = n;
+    now->p = now->open + offset;
+    return true;
+}
+
+static void forget(const struct mo_large *l)
+{
+    mo_lock(&large_lock);
+    live_bytes -= l->open_size;
+    live_count--;
+    delete_locked(entry_locked(l->p));
+    mo_unlock(&large_lock);
+}
+
+/* Copies old's payload into now's reservation, and frees old. */
+static bool copy(const struct mo_large *old, struct mo_large *now)
+{
+    if (!open_middle(now))
+        return false;
+    __builtin_memcpy((void *)now->p, (void *)old->p, old->n);
+    return mo_large_put(old->p);
+}
+
+/* Moves old's pages to the start of now's reservation, all but its guards, and puts guard markers over what now does
+ * not use yet. Where they came from becomes inaccessible and waits like anything freed; the lock keeps others of our
+ * threads from being given these addresses in between, and those that somebody else was given are forgotten.
+ * Only between mappings with markers: they are of one piece, and a move of several pieces may fail half-way. */
+static bool move_pages(const struct mo_large *old, struct mo_large *now)
+{
+    uintptr_t room_end = now->map + now->map_size - mo_sealed.features.page;
+    uintptr_t unused = mo_large_end(now);
+    bool hole_kept = false;
+    now->guards = MO_LARGE_MARKERS;
+    mo_lock(&large_lock);
+    bool moved = mo_os_move((void *)old->open, old->open_size, (void *)now->open, room_end - now->open, &hole_kept);
+    if (moved && !hole_kept) {
+        live_bytes -= old->open_size;
+        live_count--;
+        delete_locked(entry_locked(old->p));
+    }
+    mo_unlock(&large_lock);
+    if (!moved)
+        return false;
+    if (unused != room_end && !mo_os_guard((void *)unused, room_end - unused))
+        now->guards = MO_LARGE_BARE;
+    if (hole_kept)
+        return mo_large_put(old->p);
+    mo_os_unmap((void *)old->map, old->open - old->map);
+    mo_os_unmap((void *)mo_large_end(old), old->map + old->map_size - mo_large_end(old));
+    return true;
+}
+
+/* Moves the end of the open pages to where n bytes end, and leaves a guard behind it. */
+static bool move_end(struct mo_large *l, size_t n)
+{
+    size_t page = mo_sealed.features.page;
+    if (n > l->map + l->map_size - page - l->p)
+        return false;
+    uintptr_t had = mo_large_end(l), end = mo_align_up(l->p + n, page);
+    if (end < had) {
+        shut(l, end, had - end);
+    } else if (end > had) {
+        /* Without guards what is there need not be zero. */
+        if (l->guards == MO_LARGE_BARE || (l->guards == MO_LARGE_MARKERS && !mo_os_unguard((void *)had, end - had)))
+            return false;
+        if (!mo_os_open((void *)had, end - had)) /* with markers too: locked memory was shut without one */
+            return false;
+    }
+    mo_lock(&large_lock);
+    struct mo_large *entry = entry_locked(l->p);
+    live_bytes += end - had; /* may be negative, modulo 2^n */
+    entry->n = l->n = n;
+    entry->open_size = l->open_size = end - l->open;
+    mo_unlock(&large_lock);
+    return true;
+}
+
+bool mo_large_resize(uintptr_t p, size_t n, struct mo_large *out)
+{
+    struct mo_large old;
+    if (!mo_large_find(p, &old) || old.state == 0)
+        return false;
+    *out = old;
+    if (n < old.n / 4) /* rather a mapping of its size */
+        return false;
+    if (move_end(out, n))
+        return true;
+    if (n <= old.n || !prepare_move(&old, n, out))
+        return false;
+    /* Entered first: once the pages have moved nothing may fail. */
+    bool pages = old.guards == MO_LARGE_MARKERS && old.open_size >= MOVE_PAGES_FROM;
+    bool in = enter(out), moved = in && (pages ? move_pages(&old, out) : copy(&old, out));
+    if (!moved) {
+        if (in)
+            forget(out);
+        /* A move that failed may have unmapped where it was to go, and another thread may have mapped something there:
+         * those addresses are left alone. */
+        if (!pages)
+            mo_os_unmap((void *)out->map, out->map_size);
+        return false;
+    }
+    mo_lock(&large_lock);
+    entry_locked(out->p)->guards = out->guards;
+    mo_unlock(&large_lock);
+    return true;
+}
+
+bool mo_large_find(uintptr_t p, struct mo_large *out)
+{
+    mo_lock(&large_lock);
+    const struct mo_large *entry = entry_locked(p);
+    *out = *entry;
+    mo_unlock(&large_lock);
+    return out->p == p && p != 0;
+}
+
+bool mo_large_around(uintptr_t a, struct mo_large *out)
+{
+    bool found = false;
+    mo_lock(&large_lock);
+    for (size_t i = 0; i < table_room && !found; i++) {
+        if (table[i].p != 0 && a - table[i].map < table[i].map_size) {
+            *out = table[i];
+            found = true;
+        }
+    }
+    mo_unlock(&large_lock);
+    return found;
+}
+
+void mo_large_figures(struct mo_large_figures *f)
+{
+    mo_lock(&large_lock);
+    f->live_bytes = live_bytes;
+    f->live_count = live_count;
+    f->waiting_bytes = waiting_bytes;
+    f->waiting_count = waiting_count;
+    f->table_bytes = table_room * sizeof *table + waiting_room * sizeof *waiting;
+    mo_unlock(&large_lock);
+}
+
+void mo_large_lock(void)
+{
+    mo_lock(&large_lock);
+}
+
+void mo_large_unlock(void)
+{
+    mo_unlock(&large_lock);
+}

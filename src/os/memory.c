@@ -1,0 +1,196 @@
+/* Memory from the kernel: map, guard, purge, seal, move. See os.h. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os/os.h"
+#include "os/private.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA           0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+enum { SYS_mseal_number = 462 }; /* the same on every architecture */
+
+/* mmap without touching errno, which malloc's and free's callers must find as they left it. */
+static void *map(void *hint, size_t size, int protection, int flags)
+{
+    int saved = errno;
+    void *p = mmap(hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    errno = saved;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool advise(void *p, size_t size, int advice)
+{
+    int saved = errno;
+    int result;
+    /* Guard installation may be interrupted and then asks to be called again. */
+    do
+        result = madvise(p, size, advice);
+    while (result != 0 && (errno == EAGAIN || errno == EINTR) && advice == MADV_GUARD_INSTALL);
+    errno = saved;
+    return result == 0;
+}
+
+static bool protect(void *p, size_t size, int protection)
+{
+    int saved = errno;
+    int result = mprotect(p, size, protection);
+    errno = saved;
+    return result == 0;
+}
+
+void mo_os_unmap(void *p, size_t size)
+{
+    int saved = errno;
+    (void)munmap(p, size);
+    errno = saved;
+}
+
+void *mo_os_reserve(uintptr_t hint, size_t size, size_t align)
+{
+    char *p = map((void *)hint, size, PROT_NONE, MAP_NORESERVE);
+    if (p == NULL || ((uintptr_t)p & (align - 1)) == 0)
+        return p;
+    mo_os_unmap(p, size);
+    if (size > SIZE_MAX - align)
+        return NULL;
+    p = map(NULL, size + align, PROT_NONE, MAP_NORESERVE);
+    if (p == NULL)
+        return NULL;
+    char *start = (char *)mo_align_up((uintptr_t)p, align);
+    size_t before = (size_t)(start - p);
+    if (before != 0)
+        mo_os_unmap(p, before);
+    if (align - before != 0)
+        mo_os_unmap(start + size, align - before);
+    return start;
+}
+
+void *mo_os_map_guarded(size_t size, const char *name)
+{
+    size_t page = mo_os_page_size();
+    size = mo_align_up(size, page);
+    char *p = map(NULL, size + 2 * page, PROT_NONE, MAP_NORESERVE);
+    if (p == NULL)
+        return NULL;
+    if (!protect(p + page, size, PROT_READ | PROT_WRITE)) {
+        mo_os_unmap(p, size + 2 * page);
+        return NULL;
+    }
+    mo_os_name(p + page, size, name);
+    return p + page;
+}
+
+bool mo_os_open(void *p, size_t size)
+{
+    return protect(p, size, PROT_READ | PROT_WRITE);
+}
+
+bool mo_os_close(void *p, size_t size)
+{
+    return protect(p, size, PROT_NONE);
+}
+
+bool mo_os_read_only(void *p, size_t size)
+{
+    return protect(p, size, PROT_READ);
+}
+
+void mo_os_seal(void *p, size_t size)
+{
+    int saved = errno;
+    (void)syscall(SYS_mseal_number, p, size, 0UL);
+    errno = saved;
+}
+
+void mo_os_name(void *p, size_t size, const char *name)
+{
+    static bool refused; /* most kernels are built without it */
+    int saved = errno;
+    if (refused)
+        return;
+    refused = 0 != prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, (unsigned long)(uintptr_t)p, (unsigned long)size,
+                         (unsigned long)(uintptr_t)name);
+    errno = saved;
+}
+
+bool mo_os_guard(void *p, size_t size)
+{
+    return advise(p, size, MADV_GUARD_INSTALL);
+}
+
+bool mo_os_unguard(void *p, size_t size)
+{
+    return advise(p, size, MADV_GUARD_REMOVE);
+}
+
+bool mo_os_purge(void *p, size_t size)
+{
+    return advise(p, size, MADV_DONTNEED);
+}
+
+bool mo_os_wipe_on_fork(void *p, size_t size)
+{
+    (void)advise(p, size, MADV_DONTDUMP);
+    return advise(p, size, MADV_WIPEONFORK);
+}
+
+bool mo_os_move(void *old, size_t old_size, void *now, size_t new_size, bool *hole_kept)
+{
+    int saved = errno;
+    bool moved = mremap(old, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, now) != MAP_FAILED;
+    errno = saved;
+    if (!moved)
+        return false;
+    void *hole = map(old, old_size, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
+    *hole_kept = hole == old;
+    if (hole != NULL && hole != old) /* a kernel that takes the address as a hint only */
+        mo_os_unmap(hole, old_size);
+    return true;
+}
+
+bool mo_os_probe_guards(void)
+{
+    if (!advise(NULL, 0, MADV_GUARD_INSTALL))
+        return false;
+    int saved = errno;
+    size_t page = mo_os_page_size();
+    void *p = map(NULL, page, PROT_READ | PROT_WRITE, 0);
+    bool yes = p != NULL && advise(p, page, MADV_GUARD_INSTALL) &&
+               syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, p, (size_t)(_NSIG / CHAR_BIT)) < 0 && errno == EFAULT;
+    if (p != NULL)
+        mo_os_unmap(p, page);
+    errno = saved;
+    return yes;
+}
+
+bool mo_os_probe_seal(void)
+{
+    int saved = errno;
+    bool yes = syscall(SYS_mseal_number, NULL, 0UL, 0UL) == 0;
+    errno = saved;
+    return yes;
+}
+
+bool mo_os_probe_wipe(void)
+{
+    return advise(NULL, 0, MADV_WIPEONFORK);
+}

@@ -1,0 +1,13 @@
+/* What the files of os/ share among themselves. */
+#ifndef MO_OS_PRIVATE_H
+#define MO_OS_PRIVATE_H
+
+#include "base/base.h"
+
+size_t mo_os_page_size(void);
+bool mo_os_probe_guards(void);
+bool mo_os_probe_seal(void);
+bool mo_os_probe_wipe(void);
+unsigned mo_os_count_cpus(void);
+
+#endif

@@ -1,0 +1,188 @@
+/* What the process and its kernel are: features, limits, environment, files, entropy. See os.h. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os/os.h"
+#include "os/private.h"
+
+#if defined(__aarch64__) && !defined(HWCAP_AES)
+#define HWCAP_AES (1 << 3)
+#endif
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+extern char **environ;
+
+size_t mo_os_page_size(void)
+{
+    size_t page = getauxval(AT_PAGESZ);
+    return page != 0 ? page : 4096;
+}
+
+static bool have_aes(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    /* One CPUID: each leaves a virtual machine, which takes 20 us (measured), and __builtin_cpu_init makes five. */
+    unsigned a, b, c, d;
+    __cpuid(1, a, b, c, d);
+    const unsigned need = bit_AES | bit_SSSE3 | bit_SSE4_1;
+    return (c & need) == need;
+#elif defined(__aarch64__)
+    return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#else
+    return false;
+#endif
+}
+
+void mo_os_start(struct mo_os_features *f)
+{
+    int saved = errno;
+    struct rlimit limit;
+    unsigned char byte;
+
+    f->page = mo_os_page_size();
+    f->guard_install = mo_os_probe_guards();
+    f->mseal = mo_os_probe_seal();
+    f->wipe_on_fork = mo_os_probe_wipe();
+    f->getrandom = mo_os_entropy(&byte, sizeof byte);
+    f->secure = getauxval(AT_SECURE) != 0;
+    f->aes = have_aes();
+    f->cpus = mo_os_count_cpus();
+    f->address_limit = SIZE_MAX;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < SIZE_MAX)
+        f->address_limit = (size_t)limit.rlim_cur;
+    errno = saved;
+}
+
+/* "QUOTA PERIOD" of cgroup v2's cpu.max, rounded up to whole CPUs; 0 when there is no quota to read. */
+static unsigned cgroup_cpus(void)
+{
+    char text[64];
+    unsigned long value[2] = {0, 0};
+    if (mo_os_read_file("/sys/fs/cgroup/cpu.max", text, sizeof text) == 0 || text[0] == 'm')
+        return 0;
+    const char *s = text;
+    for (int i = 0; i < 2; i++, s++)
+        for (; *s >= '0' && *s <= '9'; s++)
+            value[i] = value[i] * 10 + (unsigned long)(*s - '0');
+    return value[1] == 0 ? 0 : (unsigned)((value[0] + value[1] - 1) / value[1]);
+}
+
+unsigned mo_os_count_cpus(void)
+{
+    unsigned long mask[1024 / sizeof(unsigned long) / CHAR_BIT];
+    unsigned n = 0;
+    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    for (long i = 0; i < bytes / (long)sizeof mask[0]; i++)
+        n += (unsigned)__builtin_popcountl(mask[i]);
+    unsigned quota = cgroup_cpus();
+    if (quota != 0 && quota < n)
+        n = quota;
+    return n != 0 ? n : 1;
+}
+
+bool mo_os_entropy(void *buf, size_t n)
+{
+    int saved = errno;
+    /* Not getrandom(3): it may be a cancellation point. GRND_NONBLOCK: early in boot rather AT_RANDOM than a hang. */
+    long got = syscall(SYS_getrandom, buf, n, 1u);
+    errno = saved;
+    if (got == (long)n)
+        return true;
+    /* 16 random bytes from the kernel at exec; each call takes them with a counter and the addresses at
+     * hand, and ChaCha20 (mem/random.c) expands what it is given. */
+    static uint64_t calls;
+    const unsigned char *seed = (const unsigned char *)getauxval(AT_RANDOM);
+    uint64_t call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) ^ ((uint64_t)mo_os_process_id() << 32);
+    unsigned char *out = buf;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (unsigned char)((seed != NULL ? seed[i % 16] : 0) ^ (call >> (8 * (i % 8))) ^
+                                 ((uint64_t)(uintptr_t)buf >> (8 * (i / 16 % 8))));
+    return false;
+}
+
+size_t mo_os_read_file(const char *path, char *buf, size_t size)
+{
+    int saved = errno;
+    size_t n = 0;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+    if (fd >= 0) {
+        while (n < size - 1) {
+            long got = syscall(SYS_read, fd, buf + n, size - 1 - n);
+            if (got < 0 && errno == EINTR)
+                continue;
+            if (got <= 0)
+                break;
+            n += (size_t)got;
+        }
+        syscall(SYS_close, fd);
+    }
+    buf[n] = 0;
+    errno = saved;
+    return n;
+}
+
+void mo_os_write(int fd, const char *text, size_t n)
+{
+    int saved = errno;
+    while (n > 0) {
+        long put = syscall(SYS_write, fd, text, n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            break;
+        text += put;
+        n -= (size_t)put;
+    }
+    errno = saved;
+}
+
+long mo_os_thread_id(void)
+{
+    return syscall(SYS_gettid);
+}
+
+long mo_os_process_id(void)
+{
+    return syscall(SYS_getpid);
+}
+
+/* The dynamic loader allocates before libc has set environ; /proc has it from the first instruction on. */
+static char **early_environment(void)
+{
+    enum { TEXT = 16384, WORDS = 512 };
+    static char text[TEXT];
+    static char *words[WORDS + 1];
+    size_t n = mo_os_read_file("/proc/self/environ", text, TEXT);
+    size_t count = 0;
+    for (size_t i = 0; i < n && count < WORDS; i += strlen(text + i) + 1)
+        words[count++] = text + i;
+    words[count] = NULL;
+    return words;
+}
+
+char **mo_os_environment(void)
+{
+    return environ != NULL ? environ : early_environment();
+}
+
+size_t mo_os_resident(void)
+{
+    char text[128];
+    size_t value = 0;
+    if (mo_os_read_file("/proc/self/statm", text, sizeof text) == 0)
+        return 0;
+    const char *s = strchr(text, ' ');
+    for (s = s != NULL ? s + 1 : ""; *s >= '0' && *s <= '9'; s++)
+        value = value * 10 + (size_t)(*s - '0');
+    return value * mo_os_page_size();
+}

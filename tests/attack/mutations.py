@@ -1,0 +1,173 @@
+"""What `prove` takes out, one at a time. Each mutation names the promise whose attacks must then fail, the attacks to
+run, and its edits: (file, text that is there once, text in its place). An edit that no longer fits fails, so that this
+list follows the code.
+
+Defences overlap: behind a check on the hot path there often stands another one, so some mutations take out both.
+"""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    promise: str
+    what: str       # what is taken out
+    words: tuple    # for the runner
+    edits: tuple
+    runs: int = 1   # where chance decides whether it shows
+
+
+HOT = "src/front/hot.h"
+AES = "src/front/hot_aes.c"
+
+LIVE_CHECK = (HOT, "(state & MO_STATE_LIVE) == 0 || ", "")
+STATE_IN_MAC = (AES, "fields | (uint64_t)state << 32", "fields")
+HEADER_CLEARED = (HOT, "    mo_store_header(slot, mo_sealed.fence);\n", "")
+# The state word is stored whatever it has become since it was looked at.
+REPLACE = (HOT, "if (mo_unlikely(!mo_state_replace(word, state, (state & MO_STATE_GENERATION) | c->owner)))\n"
+                "        mo_report_raced(p, \"free\");", "mo_state_store(word, (state & MO_STATE_GENERATION) | c->owner);")
+# Free slots need not be clean any more: on the hot path, in its slow half, and where slots leave their thread.
+DIRT_CHECKS = (
+    (HOT, "    refuse |= mo_free_header_fault(header, fence);\n", ""),
+    (HOT, " : payload_dirty(p, end)))", " : payload_dirty(p, end) && n == SIZE_MAX))"),
+    ("src/front/chunk.c", "    uintptr_t payload = slot + MO_HEADER, end = slot + k->stride;\n",
+     "    uintptr_t payload = slot + MO_HEADER, end = slot + k->stride;\n    if (k->stride != 0)\n        return 0;\n"),
+)
+
+MUTATIONS = [
+    Mutation("P1", "inaccessible pages around thread caches", ("metadata_apart",), (
+        ("src/cache/cache.c", "if (!mo_os_open(c, bytes) ||", "if (!mo_os_open(base, bytes + 4 * page) ||"),)),
+    Mutation("P1", "inaccessible pages around tables", ("metadata_apart",), (
+        ("src/os/memory.c", "    if (!protect(p + page, size, PROT_READ | PROT_WRITE)) {",
+         "    if (!protect(p, size + 2 * page, PROT_READ | PROT_WRITE)) {"),)),
+    Mutation("P1", "free slots without words in them (a link is left there)", ("free_memory",), (
+        ("src/front/chunk.h", "    return h * (h ^ fence);", "    return h & fence & 0;"),
+        (HOT, "mo_store_header(slot, mo_sealed.fence);",
+         "mo_store_header(slot, (uint64_t)slot << 8 | mo_sealed.fence);"))),
+
+    Mutation("P2", "comparison of the MAC", ("P2",), (
+        (AES, "if (header != mark_header(m))", "if (header == 0)"),)),
+    Mutation("P2", "AES rounds (a linear checksum with secret keys instead)", ("P2",), (
+        ("src/front/aes.h", "    x = _mm_aesenc_si128(x, k[1]);\n    x = _mm_aesenc_si128(x, k[2]);\n"
+                            "    x = _mm_aesenc_si128(x, k[3]);\n    x = _mm_aesenc_si128(x, k[4]);\n"
+                            "    x = _mm_aesenc_si128(x, k[5]);\n    x = _mm_aesenc_si128(x, k[6]);\n",
+         "    x = _mm_xor_si128(x, _mm_slli_epi64(x, 33));\n    x = _mm_xor_si128(x, k[6]);\n"),)),
+    Mutation("P2", "the address in the MAC", ("P2", "interior_free"), (
+        (AES, "mo_aes_rounds(p, fields", "mo_aes_rounds(p & 0, fields"),)),
+
+    Mutation("P3", "generation and state in the MAC", ("replay",), (STATE_IN_MAC,)),
+    Mutation("P3", "the check at free that the slot is live", ("replay", "double_free"), (LIVE_CHECK, STATE_IN_MAC)),
+    Mutation("P3", "the same, and clearing of the header", ("double_free", "stale_free"),
+             (LIVE_CHECK, STATE_IN_MAC, HEADER_CLEARED, *DIRT_CHECKS)),
+    Mutation("P3", "the same, and the looks at a slot's state after that: two live owners", ("race_free",),
+             (LIVE_CHECK, STATE_IN_MAC, HEADER_CLEARED, *DIRT_CHECKS, REPLACE,
+              (HOT, "(state & (MO_STATE_LIVE | MO_STATE_OWNER)) ^ c->expect", "0"),
+              ("src/front/slow.c", "&& (place->seen & MO_STATE_LIVE) != 0;", "&& p != 0;"),
+              ("src/front/slow.c", "(state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||", "state > 0xffff ||"),
+              ("src/arena/arena.c", "(state & (MO_STATE_LIVE | MO_STATE_OWNER)) != MO_OWNER_SHARD", "state > 0xffff"),
+              ("src/arena/arena.c", "(state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||\n"
+                                    "                    (slab->free[place->index / 64] & bit) != 0",
+               "state > 0xffff")), 10),
+    Mutation("P3", "the look at the state word as it is changed: a thread stopped in free", ("stopped_free",),
+             (REPLACE,)),
+    Mutation("P3", "the address in the MAC: interior pointers", ("interior_free",), (
+        (AES, "mo_aes_rounds(p, fields", "mo_aes_rounds(p & 0, fields"),)),
+    Mutation("P3", "the report of foreign pointers", ("bad_free", "wild_free"), (
+        ("src/front/diagnose.c", "    if (mo_sealed.options.foreign == MO_FOREIGN_ABORT)\n", "    if (p == 0)\n"),)),
+    Mutation("P3", "a large chunk's mark that it is freed", ("double_free",), (
+        ("src/mem/large.c", "        entry->state = 0;", "        entry->state += 0;"),)),
+
+    Mutation("P4", "the check of the tail", ("P4",), (
+        (AES, " && near_good(m, end - s, s);", ";"),
+        (AES, " &&\n           far_good(m, end - s, end);\n", ";\n"),
+        (HOT, " && tail_good(m, end - s, end);\n", ";\n"))),
+    Mutation("P4", "the check of the next header's first byte (full slots)", ("P4",), (
+        (AES, "mo_load8(end) == mo_sealed.fence && near_good", "near_good"),
+        (HOT, "mo_load8(end) == mo_sealed.fence && tail_good", "tail_good"))),
+    Mutation("P4", "the tail's first byte that is never 0", ("overflow",), (
+        ("src/front/mac.h", "{0xffffffffffff0074ull, 0xffffffffffffffffull}",
+         "{0xffffffffffff0000ull, 0xffffffffffffffffull}"),
+        ("src/front/mac.h", "{0x0101010101010083ull, 0x0101010101010101ull}",
+         "{0x0101010101010000ull, 0x0101010101010101ull}"))),
+    Mutation("P4", "verification of large chunks", ("overflow", "underflow"), (
+        ("src/front/big.c", "if (mo_likely(fault == MO_CHUNK_GOOD && n == l->n))",
+         "if (fault <= MO_CHUNK_BAD_TAIL)"),)),
+    Mutation("P4", "the look at the unused bytes before an aligned chunk", ("underflow_gap",), (
+        ("src/front/slow.c", " && gap_is_clean(place, p);", " && (gap_is_clean(place, p) || p != 0);"),)),
+
+    Mutation("P5", "zeroing at free", ("P5",), (
+        (HOT, "        payload_clear(p, end);", "        ;"),
+        (HOT, "        __builtin_memset((void *)p, 0, end - p);", "        ;"),
+        *DIRT_CHECKS)),
+    Mutation("P5", "closing of freed large mappings", ("P5",), (
+        ("src/mem/large.c", "    if (l->guards == MO_LARGE_MARKERS && mo_os_guard(part, size))\n",
+         "    if (part != NULL)\n"),)),
+
+    Mutation("P6", "the check for writes after free", ("P6",), DIRT_CHECKS),
+
+    Mutation("P7", "the quarantine", ("P7",), (
+        ("src/cache/cache.h", "    *random = slot;\n", "    *random = 0;\n"),
+        ("src/cache/cache.h", "uintptr_t out = *mo_cache_at(c, at);", "uintptr_t out = slot;"))),
+    Mutation("P7", "the quarantine's random half", ("P7",), (
+        ("src/cache/cache.h", "(bits & k->random_mask)", "(bits & 0)"),)),
+
+    Mutation("P8", "the kernel's entropy (a constant key)", ("P8",), (
+        ("src/mem/random.c", "(void)mo_os_entropy(r->key, sizeof r->key);", "memset(r->key, 7, sizeof r->key);"),)),
+    Mutation("P8", "random choice of the slot", ("P8",), (
+        ("src/arena/arena.c", "    while (halvings-- > 0)\n        bits &=",
+         "    while (halvings-- > 64)\n        bits &="),
+        ("src/arena/arena.c", "unsigned w = mo_random_below(r, WORDS), pass", "unsigned w = 0, pass"),
+        ("src/arena/arena.c", "for (size_t i = n; i > 1; i--) {", "for (size_t i = 0; i > 1; i--) {"))),
+    Mutation("P8", "new keys in a forked child", ("placement_fork",), (
+        ("src/cache/cache.c", "        c->random->left = 0;\n        c->random->seeded = 0;\n", ""),
+        ("src/front/thread.c", "streams[i].left = streams[i].seeded = 0;", "streams[i].left += 0;"),
+        ("src/os/memory.c", "    return advise(p, size, MADV_WIPEONFORK);\n}\n\nbool mo_os_move",
+         "    return true;\n}\n\nbool mo_os_move"))),
+
+    Mutation("P9", "guards behind slabs", ("P9",), (
+        ("src/mem/heap.c", "if (!mo_os_unguard((void *)slab->base, k->slab_bytes))",
+         "if (!mo_os_unguard((void *)slab->base, (size_t)1 << k->span_shift))"),), 5),
+    Mutation("P9", "guards around large chunks", ("P9",), (
+        ("src/mem/large.c", "if (mo_os_guard((void *)l->map, before) && mo_os_guard((void *)mo_large_end(l), after))",
+         "if (before + after != 0)"),)),
+
+    # Slabs that were closed are given to another class, as an allocator does that reuses pages for any size.
+    Mutation("P10", "regions that keep their class", ("P10",), (
+        ("src/arena/arena.c", "            list_add(b->closed, &b->closed_count, numbers[i]);\n", """\
+            unsigned other = slab->class + (slab->class < 18 ? 2u : 0u);
+            struct mo_bin *to = bin_of(slab->shard, other);
+            if (to != b && mo_sealed.classes[other].span_shift == MO_GRANULE_SHIFT && mo_trylock(&to->lock)) {
+                if (reserve_lists_locked(to, to->slab_count + 1)) {
+                    size_t at = (slab->base - mo_sealed.heap_base) >> MO_GRANULE_SHIFT;
+                    struct mo_granule *g = &mo_sealed.granules[at];
+                    b->slab_count--;
+                    to->slab_count++;
+                    g->bias += slab->base >> mo_sealed.classes[slab->class].word_shift;
+                    g->bias -= slab->base >> mo_sealed.classes[other].word_shift;
+                    slab->class = g->class = (uint8_t)other;
+                    __builtin_memset(slab->free, 0, sizeof slab->free);
+                    for (unsigned s = 0; s < mo_sealed.classes[other].slots; s++)
+                        slab->free[s / 64] |= (uint64_t)1 << (s % 64);
+                    slab->free_count = mo_sealed.classes[other].slots;
+                    list_add(to->closed, &to->closed_count, numbers[i]);
+                    mo_unlock(&to->lock);
+                    mo_unlock(&b->lock);
+                    continue;
+                }
+                mo_unlock(&to->lock);
+            }
+            list_add(b->closed, &b->closed_count, numbers[i]);
+"""),)),
+
+    Mutation("P11", "the class of malloc(0) (it is malloc(1))", ("P11",), (
+        ("src/api/malloc.c", "*malloc(size_t n)\n{\n    return mo_hot_malloc(n);",
+         "*malloc(size_t n)\n{\n    return mo_hot_malloc(n + (n == 0));"),)),
+
+    Mutation("P14", "write protection of the sealed page", ("P14",), (
+        ("src/diag/sealed.c", "if (!mo_os_read_only(&mo_sealed_page, sizeof mo_sealed_page))", "if (false)"),
+        ("src/diag/sealed.c", "    mo_os_seal(&mo_sealed_page, sizeof mo_sealed_page);\n", ""))),
+    Mutation("P14", "sealing against mprotect and munmap", ("P14",), (
+        ("src/diag/sealed.c", "    mo_os_seal(&mo_sealed_page, sizeof mo_sealed_page);\n", ""),)),
+
+    Mutation("P15", "the look at AT_SECURE", ("P15",), (
+        ("src/os/process.c", "f->secure = getauxval(AT_SECURE) != 0;", "f->secure = false;"),)),
+]

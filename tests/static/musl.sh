@@ -1,0 +1,28 @@
+#!/bin/sh
+# Builds the library for musl with Debian's musl-gcc and runs a program with it, preloaded and static.
+# musl.sh CMAKE SOURCE-DIR
+set -eu
+cmake=$1 source=$2
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+# musl-gcc sees musl's headers only, and Debian has the kernel's among glibc's: they are put aside for it.
+mkdir "$dir/kernel"
+ln -s /usr/include/linux /usr/include/asm-generic "$dir/kernel"
+ln -s "/usr/include/$(gcc -print-multiarch)/asm" "$dir/kernel"
+
+# There is no C++ compiler for musl here, but moat's one C++ file needs no header that knows the libc.
+"$cmake" -G Ninja -S "$source" -B "$dir/build" -DCMAKE_C_COMPILER=musl-gcc -DMOAT_TESTS=OFF \
+    -DCMAKE_C_FLAGS="-idirafter $dir/kernel" >"$dir/log" 2>&1 ||
+    { cat "$dir/log"; exit 1; }
+"$cmake" --build "$dir/build" --target moat moat_static >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
+
+if readelf -d "$dir/build/libmoat.so" | grep NEEDED | grep -v '\[libc.so\]'; then
+    echo "the musl build needs more than musl"
+    exit 1
+fi
+musl-gcc -O1 -static -I"$source/include" -o "$dir/static" "$source/tests/static/program.c" "$dir/build/libmoat.a"
+"$dir/static"
+musl-gcc -O1 -I"$source/include" -o "$dir/dynamic" "$source/tests/static/program.c" -L"$dir/build" -lmoat \
+    -Wl,-rpath,"$dir/build"
+"$dir/dynamic"

@@ -1,0 +1,110 @@
+/* moat: runs programs under moat, says what this system gives it, lists the options. See moat(1). */
+#include "moat.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "moat/moat.h"
+
+static const struct command {
+    const char *name, *line, *help;
+    int (*main)(int argc, char **argv);
+} commands[] = {
+    {"run", "run a program with moat as its malloc",
+     "Usage: moat run [--profile P] [-o NAME=VALUE]... [--library FILE] [--] PROGRAM [ARGUMENT]...\n"
+     "\n"
+     "Runs PROGRAM with moat preloaded. The exit status is the program's own; 127: there is no such\n"
+     "program, 126: it can't be run, 2: an option of moat is wrong.\n"
+     "\n"
+     "  -p, --profile P      production (default), strict, fuzz or embedded\n"
+     "  -o, --option N=V     an option of moat, see 'moat options'; several are allowed\n"
+     "      --library FILE   preload FILE in place of the libmoat.so that belongs to this command\n"
+     "  -h, --help           this text\n"
+     "\n"
+     "Options are added to those in the environment's MOAT_OPTIONS; the later one wins.\n"
+     "\n"
+     "  moat run -- xmllint --noout feed.xml\n"
+     "  moat run --profile strict -o stats=exit -- python3 script.py\n",
+     moat_run_main},
+    {"doctor", "say what this system gives moat, and what is weaker",
+     "Usage: moat doctor\n"
+     "\n"
+     "Shows what moat finds here: kernel features, CPU, limits, the reservation it gets, and whether it is\n"
+     "preloaded into every program. Each line starts with 'ok', or with 'weaker' and says what is lost.\n"
+     "Limits and MOAT_OPTIONS are those of this very shell.\n",
+     moat_doctor_main},
+    {"options", "list moat's options",
+     "Usage: moat options [--markdown] [NAME]...\n"
+     "\n"
+     "Lists every option, or those named, with default, range and cost.\n"
+     "\n"
+     "      --markdown   as the page docs/OPTIONS.md\n"
+     "  -h, --help       this text\n",
+     moat_options_main},
+};
+
+static const char usage[] = "Usage: moat COMMAND [ARGUMENT]...\n"
+                            "\n"
+                            "moat is a hardened malloc for Linux; this command runs programs with it.\n"
+                            "\n";
+
+bool moat_help(const char *name)
+{
+    if (name == NULL) {
+        fputs(usage, stdout);
+        for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+            printf("  %-14s %s\n", commands[i].name, commands[i].line);
+        printf("  %-14s %s\n", "help COMMAND", "explain a command");
+        printf("  %-14s %s\n", "--version", "print the version");
+        return true;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            fputs(commands[i].help, stdout);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int refuse(const char *word)
+{
+    fprintf(stderr, "moat: no command '%s'; there are", word);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(stderr, " %s,", commands[i].name);
+    fputs(" help. See 'moat --help'.\n", stderr);
+    return EXIT_USAGE;
+}
+
+static int command_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(usage, stderr);
+        fputs("See 'moat --help'.\n", stderr);
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        puts(moat_version());
+        return 0;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        const char *topic = argc > 2 ? argv[2] : NULL;
+        return moat_help(topic) ? 0 : refuse(topic);
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(word, commands[i].name) == 0)
+            return commands[i].main(argc - 1, argv + 1);
+    return refuse(word);
+}
+
+int main(int argc, char **argv)
+{
+    int status = command_main(argc, argv);
+    /* What could not be written is an error: moat options --markdown >/dev/full. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("moat: standard output");
+        return 1;
+    }
+    return status;
+}
