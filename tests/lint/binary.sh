@@ -35,8 +35,8 @@ if grep 'GNU_STACK' <<<"$segments" | grep -q 'E'; then
     if grep 'GNU_STACK' <<<"$segments" | grep -qE ' RWE '; then complain "asks for an executable stack"; fi
 fi
 # A little static TLS only: a library that is loaded late shares 1,664 bytes of it with all others.
-tls=$(awk '$1 == "TLS" { print strtonum($6) }' <<<"$segments")
-[ "${tls:-0}" -le 256 ] || complain "$tls bytes of thread-local storage, at most 256"
+tls=$(($(awk '$1 == "TLS" { size = $6 } END { print size ? size : 0 }' <<<"$segments"))) # 0x...: awk may not know hex
+[ "$tls" -le 256 ] || complain "$tls bytes of thread-local storage, at most 256"
 
 # pthread_setspecific is not in the list: it is the one hook for a thread's end, and it allocates only for a process's
 # 33rd key and later ones, which its caller expects.

@@ -50,7 +50,7 @@ int main(void)
         pid_t child = fork();
         if (child == 0) {
             struct kept k;
-            alarm(20);
+            alarm(100);
             keep(&k);
             let_go(&k);
             _exit(0);
