@@ -108,8 +108,9 @@ static uintptr_t hand_over_locked(const struct mo_slab *slab, const struct mo_cl
     uint16_t *word = mo_state_of(mo_granule_of(slot), k, slot);
     unsigned state = mo_state_load(word);
     if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != MO_OWNER_SHARD))
-        mo_report(MO_DOUBLE_FREE, "malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
-                  "a slot that its shard lists as free has another owner: it was freed twice at the same time");
+        mo_report_double_free(
+            "malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
+            "a slot that its shard lists as free has another owner: it was freed twice at the same time");
     mo_state_store(word, (state & MO_STATE_GENERATION) | owner);
     return slot;
 }
@@ -228,8 +229,8 @@ static bool put_one_locked(struct mo_bin *b, struct mo_place *place, unsigned ow
     if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
                     (slab->free[place->index / 64] & bit) != 0)) {
         mo_unlock(&b->lock);
-        mo_report(
-            MO_DOUBLE_FREE, "free", place->slot + MO_HEADER, NULL, PTRDIFF_MIN,
+        mo_report_double_free(
+            "free", place->slot + MO_HEADER, NULL, PTRDIFF_MIN,
             "a freed slot has another owner when it leaves the thread cache: it was freed twice at the same time");
     }
     mo_state_store(place->state, (state & MO_STATE_GENERATION) | MO_OWNER_SHARD);
@@ -256,8 +257,8 @@ static size_t put_shard(unsigned shard, unsigned class, unsigned owner, uintptr_
     for (size_t i = 0; i < n; i++) {
         if (mo_unlikely(!mo_heap_locate(slots[i], &place) || place.class != class || place.slot != slots[i])) {
             mo_unlock(&b->lock);
-            mo_report(MO_METADATA, "free", slots[i], NULL, PTRDIFF_MIN,
-                      "a thread cache lists what is no slot of its class");
+            mo_report_metadata("free", slots[i], NULL, PTRDIFF_MIN,
+                               "a thread cache lists what is no slot of its class");
         }
         if (place.shard != shard) {
             slots[left++] = slots[i];
@@ -284,7 +285,7 @@ void mo_arena_put(unsigned class, unsigned owner, uintptr_t *slots, size_t n)
     struct mo_place place;
     while (n > 0) {
         if (mo_unlikely(!mo_heap_locate(slots[0], &place)))
-            mo_report(MO_METADATA, "free", slots[0], NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
+            mo_report_metadata("free", slots[0], NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
         n = put_shard(place.shard, class, owner, slots, n);
     }
 }

@@ -21,6 +21,16 @@ char mo_report_last[REPORT_SIZE] __attribute__((used));
 /* The thread that reports, and its process; 0 until there is one. */
 static long reporter, reporting_process;
 
+enum mo_violation {
+    MO_DOUBLE_FREE,
+    MO_BAD_FREE,
+    MO_OVERFLOW,
+    MO_UNDERFLOW,
+    MO_WRITE_AFTER_FREE,
+    MO_MISMATCH,
+    MO_METADATA,
+};
+
 /* What people read about each kind: the sentence is "<action> <finding> <address><ending>". */
 static const struct {
     const char *name, *finding, *ending, *usually, *next;
@@ -198,8 +208,8 @@ static void thread_line(struct mo_text *t)
     mo_text_string(t, "\n");
 }
 
-void mo_report(enum mo_violation v, const char *action, uintptr_t address, const struct mo_report_chunk *chunk,
-               ptrdiff_t offset, const char *detail)
+static MO_NORETURN void report(enum mo_violation v, const char *action, uintptr_t address,
+                               const struct mo_report_chunk *chunk, ptrdiff_t offset, const char *detail)
 {
     struct mo_text t = open_report();
     start_line(&t, "moat: ");
@@ -221,6 +231,41 @@ void mo_report(enum mo_violation v, const char *action, uintptr_t address, const
     line(&t, "    usually: ", violations[v].usually);
     line(&t, "    next: ", violations[v].next);
     close_report(&t);
+}
+
+MO_REPORT(double_free)
+{
+    report(MO_DOUBLE_FREE, action, address, chunk, offset, detail);
+}
+
+MO_REPORT(bad_free)
+{
+    report(MO_BAD_FREE, action, address, chunk, offset, detail);
+}
+
+MO_REPORT(overflow)
+{
+    report(MO_OVERFLOW, action, address, chunk, offset, detail);
+}
+
+MO_REPORT(underflow)
+{
+    report(MO_UNDERFLOW, action, address, chunk, offset, detail);
+}
+
+MO_REPORT(write_after_free)
+{
+    report(MO_WRITE_AFTER_FREE, action, address, chunk, offset, detail);
+}
+
+MO_REPORT(mismatch)
+{
+    report(MO_MISMATCH, action, address, chunk, offset, detail);
+}
+
+MO_REPORT(metadata)
+{
+    report(MO_METADATA, action, address, chunk, offset, detail);
 }
 
 void mo_panic(const char *what)

@@ -2,37 +2,50 @@
  *
  * A report uses write(2) only, takes no lock but its own, allocates nothing and may run in any state: on
  * a tiny stack, in a signal handler, with the heap corrupted and stdio closed. The first thread to report
- * wins; another that comes meanwhile waits for the end of the process. All end in abort().
+ * wins; another that comes meanwhile waits for the end of the process.
  */
 #ifndef MO_REPORT_H
 #define MO_REPORT_H
 
 #include "base/base.h"
+#include "os/stack.h"
 
 /* What is known of the chunk that a report is about; 0 or NULL where it is not known. */
 struct mo_report_chunk {
-    uintptr_t address;  /* of the payload */
-    size_t requested;   /* bytes, SIZE_MAX when unknown */
-    size_t slot;        /* bytes of the slot or mapping */
-    const char *state;  /* "live", "free", "waiting in quarantine", ... */
-    const char *origin; /* "malloc", "new", "new[]", "memalign", or NULL */
+    uintptr_t address;                /* of the payload */
+    size_t requested;                 /* bytes, SIZE_MAX when unknown */
+    size_t slot;                      /* bytes of the slot or mapping */
+    const char *state;                /* "live", "free", "waiting in quarantine", ... */
+    const char *origin;               /* "malloc", "new", "new[]", "memalign", or NULL */
+    const struct mo_stack *allocated; /* where and by which thread, for chunks that keep it */
+    const struct mo_stack *freed;
 };
 
-enum mo_violation {
-    MO_DOUBLE_FREE,      /* double-free */
-    MO_BAD_FREE,         /* bad-free: not a chunk's start, or no chunk at all */
-    MO_OVERFLOW,         /* heap-buffer-overflow: bytes past the end were changed */
-    MO_UNDERFLOW,        /* heap-buffer-overflow before the start, or a forged or corrupted header */
-    MO_WRITE_AFTER_FREE, /* heap-use-after-free */
-    MO_MISMATCH,         /* alloc-dealloc-mismatch */
-    MO_METADATA,         /* heap-metadata-corruption: moat's own tables disagree */
-};
-
-/* Reports a violation found by `action` ("free", "realloc", "malloc", ...) at `address` and aborts.
- * offset: where the evidence is, in bytes from the payload's start; PTRDIFF_MIN when that says nothing.
+/* One function for each violation: it reports and aborts.
+ * action: who found it: "free", "realloc", "malloc", "patrol", "exit", ... address: what that was given, or where it
+ * looked. offset: where the evidence is, in bytes from the payload's start; PTRDIFF_MIN when that says nothing.
  * detail: one sentence that says what was seen. */
-MO_COLD MO_NORETURN void mo_report(enum mo_violation v, const char *action, uintptr_t address,
-                                   const struct mo_report_chunk *chunk, ptrdiff_t offset, const char *detail);
+#define MO_REPORT(name)                                                                                       \
+    MO_COLD void mo_report_##name(const char *action, uintptr_t address, const struct mo_report_chunk *chunk, \
+                                  ptrdiff_t offset, const char *detail)
+MO_NORETURN MO_REPORT(double_free);      /* double-free */
+MO_NORETURN MO_REPORT(bad_free);         /* bad-free: not a chunk's start, or no chunk at all */
+MO_NORETURN MO_REPORT(overflow);         /* heap-buffer-overflow: bytes past the end were changed */
+MO_NORETURN MO_REPORT(underflow);        /* heap-buffer-overflow before the start, or a forged header */
+MO_NORETURN MO_REPORT(write_after_free); /* heap-use-after-free */
+MO_NORETURN MO_REPORT(mismatch);         /* alloc-dealloc-mismatch */
+MO_NORETURN MO_REPORT(metadata);         /* heap-metadata-corruption: moat's own tables disagree */
+
+/* The mismatch report as a warning: the process goes on. A process writes MO_MISMATCH_WARNINGS of them at most. */
+enum { MO_MISMATCH_WARNINGS = 8 };
+MO_REPORT(mismatch_warning);
+
+/* A bad access that the CPU has met, reported from a SIGSEGV or SIGBUS handler, which then goes on to the program's
+ * own handler or the signal's default. ucontext: the handler's third argument. */
+enum mo_access { MO_ACCESS_UNKNOWN, MO_ACCESS_READ, MO_ACCESS_WRITE };
+enum mo_access_bug { MO_ACCESS_OVERFLOW, MO_ACCESS_AFTER_FREE, MO_ACCESS_WILD };
+MO_COLD void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t address,
+                              const struct mo_report_chunk *chunk, const char *detail, const void *ucontext);
 
 /* One warning on stderr, `moat: ` before it and a newline after; the program goes on. */
 MO_COLD void mo_warn(const char *action, uintptr_t address, const char *detail);

@@ -28,8 +28,8 @@ static void verify(const struct mo_large *l, const char *action)
         return;
     struct mo_report_chunk chunk = {.address = l->p, .requested = l->n, .slot = l->open_size, .state = "live, large"};
     if (fault == MO_CHUNK_BAD_TAIL)
-        mo_report(MO_OVERFLOW, action, l->p, &chunk, (ptrdiff_t)(at - l->p), "bytes behind the end were changed");
-    mo_report(MO_UNDERFLOW, action, l->p, &chunk, -MO_HEADER, "the header before the chunk was changed");
+        mo_report_overflow(action, l->p, &chunk, (ptrdiff_t)(at - l->p), "bytes behind the end were changed");
+    mo_report_underflow(action, l->p, &chunk, -MO_HEADER, "the header before the chunk was changed");
 }
 
 void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin)

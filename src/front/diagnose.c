@@ -56,8 +56,8 @@ void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k)
         at++;
     while (at < end && mo_load8(at) == 0)
         at++;
-    mo_report(MO_WRITE_AFTER_FREE, "malloc", chunk.address, &chunk, (ptrdiff_t)(at - chunk.address),
-              "a freed chunk is kept zero until its reuse, and this byte is not");
+    mo_report_write_after_free("malloc", chunk.address, &chunk, (ptrdiff_t)(at - chunk.address),
+                               "a freed chunk is kept zero until its reuse, and this byte is not");
 }
 
 void mo_report_raced(uintptr_t p, const char *action)
@@ -66,7 +66,7 @@ void mo_report_raced(uintptr_t p, const char *action)
     struct mo_report_chunk chunk = {.address = p, .requested = SIZE_MAX};
     if (mo_heap_locate(p, &place))
         describe(&place, &chunk);
-    mo_report(MO_DOUBLE_FREE, action, p, &chunk, PTRDIFF_MIN, "another thread has freed the chunk at the same time");
+    mo_report_double_free(action, p, &chunk, PTRDIFF_MIN, "another thread has freed the chunk at the same time");
 }
 
 /* The slot is live, but the chunk at p does not verify. */
@@ -79,25 +79,25 @@ static MO_NORETURN void report_live(uintptr_t p, const struct mo_place *place, c
     switch (p % 8 == 0 && p >= place->slot + MO_HEADER ? mo_chunk_verify(p, end, mo_state_load(place->state), &n, &at)
                                                        : MO_CHUNK_BAD_HEADER) {
     case MO_CHUNK_BAD_TAIL:
-        mo_report(MO_OVERFLOW, action, p, &chunk, (ptrdiff_t)(at - p),
-                  "bytes behind the end of the chunk were changed");
+        mo_report_overflow(action, p, &chunk, (ptrdiff_t)(at - p), "bytes behind the end of the chunk were changed");
     case MO_CHUNK_GOOD:
         if (mo_load8(end) == mo_sealed.fence)
-            mo_report(MO_UNDERFLOW, action, p, &chunk, (ptrdiff_t)(place->slot - p),
-                      "the unused bytes before an aligned chunk were changed");
-        mo_report(MO_OVERFLOW, action, p, &chunk, (ptrdiff_t)(end - p),
-                  "the byte behind the end of the chunk, where the next one's header starts, was changed");
+            mo_report_underflow(action, p, &chunk, (ptrdiff_t)(place->slot - p),
+                                "the unused bytes before an aligned chunk were changed");
+        mo_report_overflow(action, p, &chunk, (ptrdiff_t)(end - p),
+                           "the byte behind the end of the chunk, where the next one's header starts, was changed");
     case MO_CHUNK_BAD_HEADER:
         break;
     }
     if (chunk.origin != NULL) /* another chunk of this slot verifies: p is beside its start */
-        mo_report(MO_BAD_FREE, action, p, &chunk, PTRDIFF_MIN, "the address is inside of a live chunk, not its start");
+        mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is inside of a live chunk, not its start");
     if (p % 16 != 0)
-        mo_report(MO_BAD_FREE, action, p, &chunk, PTRDIFF_MIN, "the address is not aligned as a chunk's start is");
+        mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is not aligned as a chunk's start is");
     if (p != place->slot + MO_HEADER)
-        mo_report(MO_BAD_FREE, action, p, &chunk, PTRDIFF_MIN, "the address is not a chunk's start");
-    mo_report(MO_UNDERFLOW, action, p, &chunk, -MO_HEADER,
-              "the header before the chunk was changed: an underflow, an overflow of the chunk before, or a forgery");
+        mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is not a chunk's start");
+    mo_report_underflow(
+        action, p, &chunk, -MO_HEADER,
+        "the header before the chunk was changed: an underflow, an overflow of the chunk before, or a forgery");
 }
 
 static MO_NORETURN void report_large(uintptr_t p, const struct mo_large *l, const char *action)
@@ -107,8 +107,8 @@ static MO_NORETURN void report_large(uintptr_t p, const struct mo_large *l, cons
                                     .slot = l->open_size,
                                     .state = l->state != 0 ? "live, large" : "freed, large, inaccessible"};
     if (p != l->p)
-        mo_report(MO_BAD_FREE, action, p, &chunk, PTRDIFF_MIN, "the address is inside of a large chunk, not its start");
-    mo_report(MO_DOUBLE_FREE, action, p, &chunk, PTRDIFF_MIN, "the large chunk has been freed before");
+        mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is inside of a large chunk, not its start");
+    mo_report_double_free(action, p, &chunk, PTRDIFF_MIN, "the large chunk has been freed before");
 }
 
 static void report_foreign(uintptr_t p, const char *action)
@@ -116,8 +116,8 @@ static void report_foreign(uintptr_t p, const char *action)
     if (mo_sealed.options.foreign == MO_FOREIGN_WARN)
         mo_warn(action, p, "the address is in none of moat's mappings; it is left alone");
     if (mo_sealed.options.foreign == MO_FOREIGN_ABORT)
-        mo_report(MO_BAD_FREE, action, p, NULL, PTRDIFF_MIN,
-                  "the address is in none of moat's mappings: a stack, global or foreign address");
+        mo_report_bad_free(action, p, NULL, PTRDIFF_MIN,
+                           "the address is in none of moat's mappings: a stack, global or foreign address");
 }
 
 void mo_report_bad_pointer(uintptr_t p, const char *action)
@@ -134,13 +134,13 @@ void mo_report_bad_pointer(uintptr_t p, const char *action)
             report_live(p, &place, action);
         describe(&place, &chunk);
         if (p != place.slot + MO_HEADER && (p % 16 != 0 || place.class == MO_CLASS_ZERO))
-            mo_report(MO_BAD_FREE, action, p, &chunk, PTRDIFF_MIN, "the address is not a chunk's start");
+            mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is not a chunk's start");
         if ((state & (MO_STATE_GENERATION | MO_STATE_OWNER)) == 0)
-            mo_report(MO_BAD_FREE, action, p, &chunk, PTRDIFF_MIN, "no chunk has ever been at this address");
-        mo_report(MO_DOUBLE_FREE, action, p, &chunk, PTRDIFF_MIN,
-                  "the chunk that was here has been freed before, and its slot waits or is free");
+            mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "no chunk has ever been at this address");
+        mo_report_double_free(action, p, &chunk, PTRDIFF_MIN,
+                              "the chunk that was here has been freed before, and its slot waits or is free");
     }
     if (p - mo_sealed.heap_base < mo_sealed.heap_size && sizeof(uintptr_t) == 8)
-        mo_report(MO_BAD_FREE, action, p, NULL, PTRDIFF_MIN, "the address is in moat's heap, but in no slot of it");
+        mo_report_bad_free(action, p, NULL, PTRDIFF_MIN, "the address is in moat's heap, but in no slot of it");
     report_foreign(p, action);
 }

@@ -16,13 +16,13 @@ static void *hand_out(uintptr_t slot, unsigned owner, size_t n, size_t align, en
 {
     struct mo_place place;
     if (mo_unlikely(!mo_heap_locate(slot, &place) || place.slot != slot))
-        mo_report(MO_METADATA, "malloc", slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
+        mo_report_metadata("malloc", slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
     uint16_t state = (uint16_t)place.seen;
     uint16_t live = (uint16_t)mo_state_next_life(state);
     if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
                     !__atomic_compare_exchange_n(place.state, &state, live, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
-        mo_report(MO_DOUBLE_FREE, "malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
-                  "a slot about to be reused is live or another thread's: it was freed twice");
+        mo_report_double_free("malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
+                              "a slot about to be reused is live or another thread's: it was freed twice");
     uintptr_t p = slot + MO_HEADER;
     if (place.class == MO_CLASS_ZERO)
         return (void *)p;

@@ -16,8 +16,8 @@
 
 extern char mo_report_last[];
 
-static const struct mo_report_chunk chunk = {0x7f1200000018, 24, 32, "live", "malloc"};
-static const struct mo_report_chunk unknown = {0x7f1200000018, SIZE_MAX, 0, NULL, NULL};
+static const struct mo_report_chunk chunk = {0x7f1200000018, 24, 32, "live", "malloc", NULL, NULL};
+static const struct mo_report_chunk unknown = {0x7f1200000018, SIZE_MAX, 0, NULL, NULL, NULL, NULL};
 
 /* Runs `what` in a child; its stderr is in `text`, its end is returned. A child that hangs dies by SIGALRM. */
 struct ended {
@@ -39,7 +39,7 @@ static struct ended run(void (*what)(void))
         setrlimit(RLIMIT_CORE, &no_core);
         signal(SIGABRT, SIG_DFL);
         signal(SIGALRM, SIG_DFL);
-        alarm(20);
+        alarm(100);
         dup2(ends[1], 2);
         close(ends[0]);
         close(ends[1]);
@@ -102,7 +102,7 @@ static size_t occurrences(const char *text, const char *part)
 
 static void overflow(void)
 {
-    mo_report(MO_OVERFLOW, "free", chunk.address, &chunk, 24, "the first byte past the end is 0x41, not 0x00");
+    mo_report_overflow("free", chunk.address, &chunk, 24, "the first byte past the end is 0x41, not 0x00");
 }
 
 Test(report, overflow)
@@ -126,7 +126,7 @@ static void double_free(void)
     freed.state = "waiting in quarantine";
     freed.origin = NULL;
     freed.requested = 1;
-    mo_report(MO_DOUBLE_FREE, "realloc", chunk.address, &freed, PTRDIFF_MIN, "its slot is marked free");
+    mo_report_double_free("realloc", chunk.address, &freed, PTRDIFF_MIN, "its slot is marked free");
 }
 
 Test(report, double_free)
@@ -145,7 +145,7 @@ Test(report, double_free)
 
 static void bad_free(void)
 {
-    mo_report(MO_BAD_FREE, "free", 0x1000, NULL, PTRDIFF_MIN, NULL);
+    mo_report_bad_free("free", 0x1000, NULL, PTRDIFF_MIN, NULL);
 }
 
 Test(report, bad_free_of_nothing_known)
@@ -161,7 +161,7 @@ Test(report, bad_free_of_nothing_known)
 
 static void underflow(void)
 {
-    mo_report(MO_UNDERFLOW, "malloc", unknown.address, &unknown, -8, "its code does not fit it");
+    mo_report_underflow("malloc", unknown.address, &unknown, -8, "its code does not fit it");
 }
 
 Test(report, underflow_of_unknown_size)
@@ -180,17 +180,17 @@ Test(report, underflow_of_unknown_size)
 
 static void write_after_free(void)
 {
-    mo_report(MO_WRITE_AFTER_FREE, "malloc", chunk.address, &chunk, 5, "it holds 0x41, not 0");
+    mo_report_write_after_free("malloc", chunk.address, &chunk, 5, "it holds 0x41, not 0");
 }
 
 static void mismatch(void)
 {
-    mo_report(MO_MISMATCH, "delete[]", chunk.address, &chunk, PTRDIFF_MIN, "it came from malloc");
+    mo_report_mismatch("delete[]", chunk.address, &chunk, PTRDIFF_MIN, "it came from malloc");
 }
 
 static void metadata(void)
 {
-    mo_report(MO_METADATA, "malloc", UINTPTR_MAX, NULL, 0, "a count and its bitmap disagree");
+    mo_report_metadata("malloc", UINTPTR_MAX, NULL, 0, "a count and its bitmap disagree");
 }
 
 Test(report, first_lines_of_the_others)
@@ -218,7 +218,7 @@ static void report_place(void)
 {
     struct mo_report_chunk c = chunk;
     c.requested = place_requested;
-    mo_report(MO_OVERFLOW, "free", c.address, &c, place_offset, NULL);
+    mo_report_overflow("free", c.address, &c, place_offset, NULL);
 }
 
 Test(report, places)
@@ -253,7 +253,7 @@ static void report_long(void)
     char detail[5000];
     memset(detail, 'x', sizeof detail);
     detail[sizeof detail - 1] = '\0';
-    mo_report(MO_OVERFLOW, "free", chunk.address, &chunk, 24, detail);
+    mo_report_overflow("free", chunk.address, &chunk, 24, detail);
 }
 
 /* A text that does not fit is cut, but the last line is whole. */
@@ -383,7 +383,7 @@ static void handler_forks(int signal_number)
     pid_t child = fork();
     if (child == 0) {
         signal(SIGABRT, SIG_DFL);
-        alarm(10);
+        alarm(100);
         overflow();
     }
     waitpid(child, &status, 0);
