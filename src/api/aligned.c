@@ -20,7 +20,7 @@ static size_t page_size(void)
 
 static void *allocate(size_t align, size_t n)
 {
-    return mo_allocate_aligned(n, align, MO_ORIGIN_MEMALIGN);
+    return mo_allocate_aligned(n, align, MO_ORIGIN_MALLOC);
 }
 
 MO_EXPORT void *aligned_alloc(size_t align, size_t n)
@@ -39,7 +39,7 @@ MO_EXPORT int posix_memalign(void **out, size_t align, size_t n)
     if (mo_unlikely(!mo_is_pow2(align) || align % sizeof(void *) != 0))
         return EINVAL;
     int saved = errno; /* POSIX: the error is returned, errno stays */
-    void *p = mo_allocate_aligned(n, align, MO_ORIGIN_MEMALIGN);
+    void *p = mo_allocate_aligned(n, align, MO_ORIGIN_MALLOC);
     errno = saved;
     if (mo_unlikely(p == NULL))
         return ENOMEM;
@@ -49,7 +49,7 @@ MO_EXPORT int posix_memalign(void **out, size_t align, size_t n)
 
 MO_EXPORT void free_aligned_sized(void *p, size_t align, size_t n)
 {
-    mo_release_sized(p, n, align, MO_ORIGIN_MEMALIGN);
+    mo_release_sized_aligned(p, n, align, MO_ORIGIN_MALLOC);
 }
 
 MO_EXPORT void *valloc(size_t n)

@@ -20,7 +20,7 @@ MO_EXPORT void *malloc(size_t n)
 
 MO_EXPORT void free(void *p)
 {
-    mo_hot_release(p, MO_ORIGIN_MALLOC);
+    mo_hot_free(p);
 }
 
 MO_EXPORT void *calloc(size_t count, size_t n)
@@ -37,13 +37,13 @@ MO_EXPORT void *realloc(void *p, size_t n)
         return mo_hot_malloc(n);
     if (n != 0)
         return mo_resize(p, n);
-    mo_hot_release(p, MO_ORIGIN_MALLOC);
+    mo_hot_free(p);
     return NULL;
 }
 
 MO_EXPORT void free_sized(void *p, size_t n)
 {
-    mo_release_sized(p, n, 0, MO_ORIGIN_MALLOC);
+    mo_hot_release_sized(p, n, MO_ORIGIN_MALLOC);
 }
 
 MO_EXPORT size_t malloc_usable_size(void *p)

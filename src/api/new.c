@@ -19,71 +19,58 @@
 
 struct nothrow; /* const std::nothrow_t &: never looked at */
 
-/* Defines the four forms of new, or new[]. */
-#define NEW(mangled, name, origin)                                                                                 \
-    void *name(size_t n) __asm__(mangled SIZE);                                                                    \
-    void *name##_nothrow(size_t n, const struct nothrow *tag) __asm__(mangled SIZE "RKSt9nothrow_t");              \
-    void *name##_aligned(size_t n, size_t align) __asm__(mangled SIZE "St11align_val_t");                          \
-    void *name##_aligned_nothrow(size_t n, size_t align,                                                           \
-                                 const struct nothrow *tag) __asm__(mangled SIZE "St11align_val_tRKSt9nothrow_t"); \
-    MO_EXPORT void *name(size_t n)                                                                                 \
-    {                                                                                                              \
-        void *p = mo_hot_allocate(n, origin);                                                                      \
-        return mo_likely(p != NULL) ? p : mo_new_slow(n, 0, origin);                                               \
-    }                                                                                                              \
-    MO_EXPORT void *name##_nothrow(size_t n, const struct nothrow *tag)                                            \
-    {                                                                                                              \
-        (void)tag;                                                                                                 \
-        void *p = mo_hot_allocate(n, origin);                                                                      \
-        return mo_likely(p != NULL) ? p : mo_new_nothrow_slow(n, 0, origin);                                       \
-    }                                                                                                              \
-    MO_EXPORT void *name##_aligned(size_t n, size_t align)                                                         \
-    {                                                                                                              \
-        void *p = allocate_aligned(n, align, origin);                                                              \
-        return mo_likely(p != NULL) ? p : mo_new_slow(n, align, origin);                                           \
-    }                                                                                                              \
-    MO_EXPORT void *name##_aligned_nothrow(size_t n, size_t align, const struct nothrow *tag)                      \
-    {                                                                                                              \
-        (void)tag;                                                                                                 \
-        void *p = allocate_aligned(n, align, origin);                                                              \
-        return mo_likely(p != NULL) ? p : mo_new_nothrow_slow(n, align, origin);                                   \
+/* A program may replace some of the operators only, most often new(size_t) and delete(void *). The others then have to
+ * call the replaced ones, as the standard defines them. So each is a weak alias of own_<name>, and those that are
+ * defined by another look whether that one is still moat's. */
+#define DECLARE(type, name, mangled, ...) \
+    static type own_##name(__VA_ARGS__);  \
+    extern type name(__VA_ARGS__) __asm__(mangled) __attribute__((weak, alias("own_" #name), visibility("default")));
+
+#define DECLARE_ALL(letter, x)                                                                                  \
+    DECLARE(void *, new_##x, "_Zn" letter SIZE, size_t n)                                                       \
+    DECLARE(void *, new_##x##_nothrow, "_Zn" letter SIZE "RKSt9nothrow_t", size_t n, const struct nothrow *tag) \
+    DECLARE(void *, new_##x##_aligned, "_Zn" letter SIZE "St11align_val_t", size_t n, size_t align)             \
+    DECLARE(void *, new_##x##_aligned_nothrow, "_Zn" letter SIZE "St11align_val_tRKSt9nothrow_t", size_t n,     \
+            size_t align, const struct nothrow *tag)
+
+DECLARE_ALL("w", one)
+DECLARE_ALL("a", array)
+
+#undef DECLARE_ALL
+#define DECLARE_ALL(letter, x)                                                                                         \
+    DECLARE(void, delete_##x, "_Zd" letter "Pv", void *p)                                                              \
+    DECLARE(void, delete_##x##_sized, "_Zd" letter "Pv" SIZE, void *p, size_t n)                                       \
+    DECLARE(void, delete_##x##_nothrow, "_Zd" letter "PvRKSt9nothrow_t", void *p, const struct nothrow *tag)           \
+    DECLARE(void, delete_##x##_aligned, "_Zd" letter "PvSt11align_val_t", void *p, size_t align)                       \
+    DECLARE(void, delete_##x##_sized_aligned, "_Zd" letter "Pv" SIZE "St11align_val_t", void *p, size_t n,             \
+            size_t align)                                                                                              \
+    DECLARE(void, delete_##x##_aligned_nothrow, "_Zd" letter "PvSt11align_val_tRKSt9nothrow_t", void *p, size_t align, \
+            const struct nothrow *tag)
+
+DECLARE_ALL("l", one)
+DECLARE_ALL("a", array)
+
+/* Is what a form is defined by the program's? An array's forms go by way of new[], whose own form goes on to new. */
+#define REPLACED(kind)                                                                                \
+    MO_INLINE bool replaced_##kind##_one(void)                                                        \
+    {                                                                                                 \
+        return kind##_one != own_##kind##_one;                                                        \
+    }                                                                                                 \
+    MO_INLINE bool replaced_##kind##_array(void)                                                      \
+    {                                                                                                 \
+        return kind##_array != own_##kind##_array || replaced_##kind##_one();                         \
+    }                                                                                                 \
+    MO_INLINE bool replaced_##kind##_one_aligned(void)                                                \
+    {                                                                                                 \
+        return kind##_one_aligned != own_##kind##_one_aligned;                                        \
+    }                                                                                                 \
+    MO_INLINE bool replaced_##kind##_array_aligned(void)                                              \
+    {                                                                                                 \
+        return kind##_array_aligned != own_##kind##_array_aligned || replaced_##kind##_one_aligned(); \
     }
 
-/* Defines the six forms of delete, or delete[]. */
-#define DELETE(mangled, name, origin)                                                                          \
-    void name(void *p) __asm__(mangled "Pv");                                                                  \
-    void name##_sized(void *p, size_t n) __asm__(mangled "Pv" SIZE);                                           \
-    void name##_nothrow(void *p, const struct nothrow *tag) __asm__(mangled "PvRKSt9nothrow_t");               \
-    void name##_aligned(void *p, size_t align) __asm__(mangled "PvSt11align_val_t");                           \
-    void name##_sized_aligned(void *p, size_t n, size_t align) __asm__(mangled "Pv" SIZE "St11align_val_t");   \
-    void name##_aligned_nothrow(void *p, size_t align,                                                         \
-                                const struct nothrow *tag) __asm__(mangled "PvSt11align_val_tRKSt9nothrow_t"); \
-    MO_EXPORT void name(void *p)                                                                               \
-    {                                                                                                          \
-        mo_hot_release(p, origin);                                                                             \
-    }                                                                                                          \
-    MO_EXPORT void name##_sized(void *p, size_t n)                                                             \
-    {                                                                                                          \
-        mo_release_sized(p, n, 0, origin);                                                                     \
-    }                                                                                                          \
-    MO_EXPORT void name##_nothrow(void *p, const struct nothrow *tag)                                          \
-    {                                                                                                          \
-        (void)tag;                                                                                             \
-        mo_hot_release(p, origin);                                                                             \
-    }                                                                                                          \
-    MO_EXPORT void name##_aligned(void *p, size_t align)                                                       \
-    {                                                                                                          \
-        mo_release_sized(p, SIZE_MAX, align, origin);                                                          \
-    }                                                                                                          \
-    MO_EXPORT void name##_sized_aligned(void *p, size_t n, size_t align)                                       \
-    {                                                                                                          \
-        mo_release_sized(p, n, align, origin);                                                                 \
-    }                                                                                                          \
-    MO_EXPORT void name##_aligned_nothrow(void *p, size_t align, const struct nothrow *tag)                    \
-    {                                                                                                          \
-        (void)tag;                                                                                             \
-        mo_release_sized(p, SIZE_MAX, align, origin);                                                          \
-    }
+REPLACED(new)
+REPLACED(delete)
 
 /* A bad alignment (undefined in C++) goes to the slow half, which throws as libstdc++ does. */
 static void *allocate_aligned(size_t n, size_t align, enum mo_origin origin)
@@ -91,9 +78,82 @@ static void *allocate_aligned(size_t n, size_t align, enum mo_origin origin)
     return mo_likely(mo_is_pow2(align)) ? mo_allocate_aligned(n, align, origin) : NULL;
 }
 
-NEW("_Znw", new_one, MO_ORIGIN_NEW)
-NEW("_Zna", new_array, MO_ORIGIN_NEW_ARRAY)
-DELETE("_Zdl", delete_one, MO_ORIGIN_NEW)
-DELETE("_Zda", delete_array, MO_ORIGIN_NEW_ARRAY)
+/* first, first_aligned: what new[] looks at before it does the same as new. */
+#define NEW(x, origin, first, first_aligned)                                                      \
+    static void *own_new_##x(size_t n)                                                            \
+    {                                                                                             \
+        first;                                                                                    \
+        void *p = mo_hot_allocate(n, origin);                                                     \
+        return mo_likely(p != NULL) ? p : mo_new_slow(n, 0, origin);                              \
+    }                                                                                             \
+    static void *own_new_##x##_nothrow(size_t n, const struct nothrow *tag)                       \
+    {                                                                                             \
+        (void)tag;                                                                                \
+        if (mo_unlikely(replaced_new_##x()))                                                      \
+            return mo_new_nothrow_by(new_##x, n);                                                 \
+        void *p = mo_hot_allocate(n, origin);                                                     \
+        return mo_likely(p != NULL) ? p : mo_new_nothrow_slow(n, 0, origin);                      \
+    }                                                                                             \
+    static void *own_new_##x##_aligned(size_t n, size_t align)                                    \
+    {                                                                                             \
+        first_aligned;                                                                            \
+        void *p = allocate_aligned(n, align, origin);                                             \
+        return mo_likely(p != NULL) ? p : mo_new_slow(n, align, origin);                          \
+    }                                                                                             \
+    static void *own_new_##x##_aligned_nothrow(size_t n, size_t align, const struct nothrow *tag) \
+    {                                                                                             \
+        (void)tag;                                                                                \
+        if (mo_unlikely(replaced_new_##x##_aligned()))                                            \
+            return mo_new_nothrow_aligned_by(new_##x##_aligned, n, align);                        \
+        void *p = allocate_aligned(n, align, origin);                                             \
+        return mo_likely(p != NULL) ? p : mo_new_nothrow_slow(n, align, origin);                  \
+    }
+
+NEW(one, MO_ORIGIN_NEW, (void)0, (void)0)
+NEW(array, MO_ORIGIN_NEW_ARRAY, if (mo_unlikely(replaced_new_one())) return new_one(n),
+    if (mo_unlikely(replaced_new_one_aligned())) return new_one_aligned(n, align))
+
+#define DELETE(x, origin, first, first_aligned)                                                    \
+    static void own_delete_##x(void *p)                                                            \
+    {                                                                                              \
+        first mo_hot_release(p, origin);                                                           \
+    }                                                                                              \
+    static void own_delete_##x##_sized(void *p, size_t n)                                          \
+    {                                                                                              \
+        if (mo_unlikely(replaced_delete_##x()))                                                    \
+            delete_##x(p);                                                                         \
+        else                                                                                       \
+            mo_hot_release_sized(p, n, origin);                                                    \
+    }                                                                                              \
+    static void own_delete_##x##_nothrow(void *p, const struct nothrow *tag)                       \
+    {                                                                                              \
+        (void)tag;                                                                                 \
+        delete_##x(p);                                                                             \
+    }                                                                                              \
+    static void own_delete_##x##_aligned(void *p, size_t align)                                    \
+    {                                                                                              \
+        first_aligned mo_release_aligned(p, align, origin);                                        \
+    }                                                                                              \
+    static void own_delete_##x##_sized_aligned(void *p, size_t n, size_t align)                    \
+    {                                                                                              \
+        if (mo_unlikely(replaced_delete_##x##_aligned()))                                          \
+            delete_##x##_aligned(p, align);                                                        \
+        else                                                                                       \
+            mo_release_sized_aligned(p, n, align, origin);                                         \
+    }                                                                                              \
+    static void own_delete_##x##_aligned_nothrow(void *p, size_t align, const struct nothrow *tag) \
+    {                                                                                              \
+        (void)tag;                                                                                 \
+        delete_##x##_aligned(p, align);                                                            \
+    }
+#define NOTHING
+#define UNLESS(replaced, instead) \
+    if (mo_unlikely(replaced))    \
+        instead;                  \
+    else
+
+DELETE(one, MO_ORIGIN_NEW, NOTHING, NOTHING)
+DELETE(array, MO_ORIGIN_NEW_ARRAY, UNLESS(replaced_delete_one(), delete_one(p)),
+       UNLESS(replaced_delete_one_aligned(), delete_one_aligned(p, align)))
 
 #endif

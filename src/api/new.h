@@ -21,6 +21,11 @@ void *mo_new_slow(size_t n, size_t align, enum mo_origin origin);
 /* The same for the nothrow forms: NULL in place of any exception. */
 void *mo_new_nothrow_slow(size_t n, size_t align, enum mo_origin origin);
 
+/* What the nothrow forms are where the program has replaced the one that they are defined by: `by`, and NULL in place
+ * of any exception. */
+void *mo_new_nothrow_by(void *(*by)(size_t), size_t n);
+void *mo_new_nothrow_aligned_by(void *(*by)(size_t, size_t), size_t n, size_t align);
+
 #ifdef __cplusplus
 }
 #endif

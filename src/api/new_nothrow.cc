@@ -22,3 +22,21 @@ extern "C" __attribute__((cold)) void *mo_new_nothrow_slow(size_t n, size_t alig
         return nullptr;
     }
 }
+
+extern "C" __attribute__((cold)) void *mo_new_nothrow_by(void *(*by)(size_t), size_t n)
+{
+    try {
+        return by(n);
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+extern "C" __attribute__((cold)) void *mo_new_nothrow_aligned_by(void *(*by)(size_t, size_t), size_t n, size_t align)
+{
+    try {
+        return by(n, align);
+    } catch (...) {
+        return nullptr;
+    }
+}

@@ -263,6 +263,15 @@ MO_REPORT(mismatch)
     report(MO_MISMATCH, action, address, chunk, offset, detail);
 }
 
+MO_REPORT(mismatch_warning)
+{
+    static unsigned written;
+    (void)chunk;
+    (void)offset;
+    if (__atomic_fetch_add(&written, 1, __ATOMIC_RELAXED) < MO_MISMATCH_WARNINGS)
+        mo_warn(action, address, detail);
+}
+
 MO_REPORT(metadata)
 {
     report(MO_METADATA, action, address, chunk, offset, detail);

@@ -41,13 +41,27 @@ void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin)
     return (void *)l.p;
 }
 
-bool mo_big_release(uintptr_t p)
+/* A large chunk's alignment is not remembered: it matches any. */
+static struct mo_routine check_routine(const struct mo_large *l, struct mo_routine used)
+{
+    struct mo_routine made = {mo_header_origin(mo_load64(l->p - MO_HEADER)), used.align, l->n, used.action};
+    struct mo_report_chunk chunk = {.address = l->p,
+                                    .requested = l->n,
+                                    .slot = l->open_size,
+                                    .state = "live, large",
+                                    .origin = mo_origin_name(made.origin)};
+    mo_check_routine(&chunk, made, used);
+    return made;
+}
+
+bool mo_big_release(uintptr_t p, struct mo_routine used)
 {
     struct mo_large l;
     /* Claimed first: of two threads that free it at once only one looks at pages that the other closes. */
     if (!mo_large_claim(p, &l))
         return false;
-    verify(&l, "free");
+    verify(&l, used.action);
+    (void)check_routine(&l, used);
     mo_large_retire(&l);
     return true;
 }
@@ -62,16 +76,15 @@ bool mo_big_size(uintptr_t p, size_t *n)
     return true;
 }
 
-enum mo_big_result mo_big_resize(uintptr_t p, size_t n, size_t *had, void **q)
+enum mo_big_result mo_big_resize(uintptr_t p, size_t n, struct mo_routine *made, void **q)
 {
     struct mo_large old, now;
     if (!mo_large_find(p, &old) || old.state == 0)
         return MO_BIG_NOT;
-    verify(&old, "realloc");
-    *had = old.n;
+    verify(&old, made->action);
+    *made = check_routine(&old, *made);
     if (n <= MO_SMALL_MAX)
         return MO_BIG_MOVE;
-    enum mo_origin origin = mo_header_origin(mo_load64(p - MO_HEADER));
     if (!mo_large_resize(p, n, &now))
         return MO_BIG_MOVE;
     /* What lies between the smaller size and the old tail's end: zero, before the new tail is written. */
@@ -79,7 +92,7 @@ enum mo_big_result mo_big_resize(uintptr_t p, size_t n, size_t *had, void **q)
     uintptr_t clear_to = mo_min(now.p + (tail_end(&old) - old.p), mo_large_end(&now));
     if (clear_to > now.p + kept)
         memset((void *)(now.p + kept), 0, clear_to - now.p - kept);
-    seal(&now, origin);
+    seal(&now, made->origin);
     *q = (void *)now.p;
     return MO_BIG_DONE;
 }

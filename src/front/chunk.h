@@ -6,7 +6,7 @@
  *   header, as memory bytes 0..7 (a little-endian number):
  *     0      fence: per process, odd, at least 0x83, never 0xff. Always there once a header or a full chunk
  *            before it has been written, so that a chunk without slack can check it whoever owns the next slot
- *     1      bits 0..5 class, 6..7 origin
+ *     1      bits 0..5 class, or 45 + log2 of an alignment above 16; 6..7 origin
  *     2..3   slack: bytes from the payload's end to the slot's end
  *     4..7   MAC, 32 bits, keyed, over payload address, bytes 0..3 and the slot's state word (its generation)
  *
@@ -29,10 +29,12 @@
 
 enum {
     MO_TAIL_BLOCK = 16,
-    /* Least slack of an aligned chunk: more than a block, so that the hot path of free meets aligned chunks only where
-     * it handles long tails, and leaves them to its slow half: their header does not start the slot. */
-    MO_ALIGNED_SLACK = 17,
+    /* Aligned chunks have a code of their own for the class, so that the hot path of free, which expects the class that
+     * the address has, leaves them to its slow half: their header does not start the slot. */
+    MO_CODE_ALIGNED = MO_CLASSES - 5, /* + log2 of the alignment, which is 32 or more */
+    MO_SLOT_ALIGN = 16384,            /* largest alignment in a slot: its slack has 16 bits */
 };
+_Static_assert(MO_CODE_ALIGNED + 14 < MO_CLASS_LARGE, "six bits");
 
 /* What the keyed function gives for a chunk: its header, and a block of tail pattern. */
 struct mo_mark {
@@ -85,6 +87,13 @@ MO_INLINE size_t mo_header_slack(uint64_t header)
 MO_INLINE enum mo_origin mo_header_origin(uint64_t header)
 {
     return (enum mo_origin)((header >> 14) & 3);
+}
+
+/* The alignment that the chunk was asked for; 0 for a plain one. */
+MO_INLINE size_t mo_header_align(uint64_t header)
+{
+    unsigned code = (unsigned)(header >> 8) & 63;
+    return code >= MO_CLASSES && code != MO_CLASS_LARGE ? (size_t)1 << (code - MO_CODE_ALIGNED) : 0;
 }
 
 /* 0 when h is a free slot's first word: 0 or the fence alone. The fence is odd, so the product of h and

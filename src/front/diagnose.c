@@ -5,12 +5,6 @@
 #include "front/slow.h"
 #include "mem/large.h"
 
-static const char *origin_name(enum mo_origin origin)
-{
-    static const char *const names[] = {"malloc", "new", "new[]", "memalign"};
-    return names[origin & 3];
-}
-
 static const char *state_name(unsigned state)
 {
     if (state & MO_STATE_LIVE)
@@ -42,7 +36,9 @@ static void describe(const struct mo_place *place, struct mo_report_chunk *chunk
     chunk->requested = place->class == MO_CLASS_ZERO ? 0 : p != 0 ? n : SIZE_MAX;
     chunk->slot = place->k->stride;
     chunk->state = state_name(mo_state_load(place->state));
-    chunk->origin = p != 0 ? origin_name(mo_header_origin(mo_load64(p - MO_HEADER))) : NULL;
+    chunk->origin = NULL;
+    if (p != 0)
+        chunk->origin = mo_origin_name(mo_header_origin(mo_load64(p - MO_HEADER)));
 }
 
 void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k)

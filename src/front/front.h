@@ -11,8 +11,8 @@
 
 #include "base/base.h"
 
-/* Which family of routines made a chunk; kept in its header. */
-enum mo_origin { MO_ORIGIN_MALLOC, MO_ORIGIN_NEW, MO_ORIGIN_NEW_ARRAY, MO_ORIGIN_MEMALIGN };
+/* Which family of routines made a chunk; kept in its header. memalign and its kin are malloc's. */
+enum mo_origin { MO_ORIGIN_MALLOC, MO_ORIGIN_NEW, MO_ORIGIN_NEW_ARRAY };
 
 /* n bytes of zeros, aligned to 16, or NULL without memory.
  * n may be 0: a unique pointer that can't be read or written. */
@@ -24,8 +24,9 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin) MO_CHEC
 /* Ends the life of p, which may be NULL. origin: what the routine called belongs to (malloc's for free). */
 void mo_release(void *p, enum mo_origin origin);
 
-/* The same, where the caller states the size it asked for (SIZE_MAX: not stated) and the alignment (0). */
-void mo_release_sized(void *p, size_t n, size_t align, enum mo_origin origin);
+/* The same, where the caller says that it asked for n bytes, at a multiple of align. */
+void mo_release_aligned(void *p, size_t align, enum mo_origin origin);
+void mo_release_sized_aligned(void *p, size_t n, size_t align, enum mo_origin origin);
 
 /* Changes the size of p, which is not NULL, to n, which may be 0; the chunk may move. NULL without memory: p is
  * as before. */

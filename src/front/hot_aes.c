@@ -108,13 +108,12 @@ MO_INLINE bool tail_good(struct mark m, uintptr_t from, uintptr_t end)
 
 MO_INLINE bool mark_good(struct mark m, uint64_t header, uintptr_t end)
 {
-    if (header != mark_header(m)) /* first: of an aligned chunk `end` may be anywhere */
+    if (header != mark_header(m)) /* first: `end` may be anywhere when p is no plain chunk's */
         return false;
     size_t s = mo_header_slack(header);
     if (mo_likely(s <= 16))
         return mo_load8(end) == mo_sealed.fence && near_good(m, end - s, s);
-    return mo_header_origin(header) != MO_ORIGIN_MEMALIGN && mo_load8(end) == mo_sealed.fence &&
-           far_good(m, end - s, end);
+    return mo_load8(end) == mo_sealed.fence && far_good(m, end - s, end);
 }
 
 #define MO_HOT(name) name##_aes
@@ -157,9 +156,19 @@ void *mo_malloc_aes(size_t n)
     return mo_malloc_siphash(n);
 }
 
+void mo_free_aes(void *p)
+{
+    mo_free_siphash(p);
+}
+
 void mo_release_aes(void *p, enum mo_origin origin)
 {
     mo_release_siphash(p, origin);
+}
+
+void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin)
+{
+    mo_release_sized_siphash(p, n, origin);
 }
 
 void mo_chunk_seal_aes(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state)

@@ -16,10 +16,14 @@ enum { MO_CLEAR_INLINE = 528 };
 bool mo_hot_has_aes(void); /* was hot_aes.c compiled for AES instructions? */
 void *mo_allocate_aes(size_t n, enum mo_origin origin);
 void *mo_malloc_aes(size_t n);
+void mo_free_aes(void *p);
 void mo_release_aes(void *p, enum mo_origin origin);
+void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin);
 void *mo_allocate_siphash(size_t n, enum mo_origin origin);
 void *mo_malloc_siphash(size_t n);
+void mo_free_siphash(void *p);
 void mo_release_siphash(void *p, enum mo_origin origin);
+void mo_release_sized_siphash(void *p, size_t n, enum mo_origin origin);
 
 /* Writes header and tail of the chunk at p of n bytes whose slot or mapping ends at `end`. */
 void mo_chunk_seal_aes(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state);
@@ -55,12 +59,29 @@ MO_INLINE void *mo_hot_malloc(size_t n)
     return mo_likely(mo_sealed.aes) ? mo_malloc_aes(n) : mo_malloc_siphash(n);
 }
 
+MO_INLINE void mo_hot_free(void *p)
+{
+    if (mo_likely(mo_sealed.aes))
+        mo_free_aes(p);
+    else
+        mo_free_siphash(p);
+}
+
 MO_INLINE void mo_hot_release(void *p, enum mo_origin origin)
 {
     if (mo_likely(mo_sealed.aes))
         mo_release_aes(p, origin);
     else
         mo_release_siphash(p, origin);
+}
+
+/* n: what the program says that it asked for, plainly aligned. */
+MO_INLINE void mo_hot_release_sized(void *p, size_t n, enum mo_origin origin)
+{
+    if (mo_likely(mo_sealed.aes))
+        mo_release_sized_aes(p, n, origin);
+    else
+        mo_release_sized_siphash(p, n, origin);
 }
 
 #endif

@@ -45,9 +45,8 @@ MO_INLINE bool tail_good(struct mark m, uintptr_t from, uintptr_t end)
 MO_INLINE bool mark_good(struct mark m, uint64_t header, uintptr_t end)
 {
     size_t s = mo_header_slack(header);
-    /* The order matters: of an aligned chunk `end` may be anywhere. */
-    return header == m.m.header && (s <= MO_TAIL_BLOCK || mo_header_origin(header) != MO_ORIGIN_MEMALIGN) &&
-           mo_load8(end) == mo_sealed.fence && tail_good(m, end - s, end);
+    /* The order matters: `end` may be anywhere when p is no plain chunk's. */
+    return header == m.m.header && mo_load8(end) == mo_sealed.fence && tail_good(m, end - s, end);
 }
 
 typedef uint64_t v2 __attribute__((vector_size(16), may_alias, aligned(1)));

@@ -18,12 +18,14 @@ static void *hand_out(uintptr_t slot, unsigned owner, size_t n, size_t align, en
     if (mo_unlikely(!mo_heap_locate(slot, &place) || place.slot != slot))
         mo_report_metadata("malloc", slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
     uint16_t state = (uint16_t)place.seen;
-    uint16_t live = (uint16_t)mo_state_next_life(state);
-    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
-                    !__atomic_compare_exchange_n(place.state, &state, live, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
-        mo_report_double_free("malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
-                              "a slot about to be reused is live or another thread's: it was freed twice");
+    uint16_t live = (uint16_t)mo_state_next_life(state), made = live | MO_STATE_BUSY;
     uintptr_t p = slot + MO_HEADER;
+    if (place.class == MO_CLASS_ZERO)
+        made = live | (uint16_t)origin; /* there is no header that could say it */
+    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
+                    !__atomic_compare_exchange_n(place.state, &state, made, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
+        mo_report_double_free("malloc", p, NULL, PTRDIFF_MIN,
+                              "a slot about to be reused is live or another thread's: it was freed twice");
     if (place.class == MO_CLASS_ZERO)
         return (void *)p;
     uintptr_t end = slot + place.k->stride;
@@ -31,7 +33,8 @@ static void *hand_out(uintptr_t slot, unsigned owner, size_t n, size_t align, en
     if (mo_unlikely(mo_slot_dirt(slot, place.k, state, r) != 0))
         mo_report_dirty_slot(slot, place.k);
     p = mo_align_up(p, align);
-    mo_chunk_seal(p, n, end, place.class, origin, live);
+    mo_chunk_seal(p, n, end, align > MO_ALIGN_PLAIN ? MO_CODE_ALIGNED + mo_log2(align) : place.class, origin, live);
+    mo_state_publish(place.state, live);
     return (void *)p;
 }
 
@@ -89,13 +92,12 @@ void *mo_allocate_refused(size_t n, enum mo_origin origin)
 
 void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
 {
-    enum { PLAIN = 16, SLOT_ALIGN = 16384 }; /* a slack of 16 bits bounds what a slot can align */
-    if (align <= PLAIN)
+    if (align <= MO_ALIGN_PLAIN)
         return mo_hot_allocate(n, origin);
     mo_front_start();
     void *p = NULL;
-    if (n <= MO_SMALL_MAX && align <= SLOT_ALIGN && n + align + MO_ALIGNED_SLACK <= MO_SMALL_MAX)
-        p = allocate_class(mo_class_of(n + align - PLAIN + MO_ALIGNED_SLACK), n, align, MO_ORIGIN_MEMALIGN);
+    if (n <= MO_SMALL_MAX && align <= MO_SLOT_ALIGN && n + align <= MO_SMALL_MAX)
+        p = allocate_class(mo_class_of(n + align - MO_ALIGN_PLAIN), n, align, origin);
     return p != NULL ? p : or_no_memory(mo_big_allocate(n, align, origin));
 }
 
@@ -160,21 +162,63 @@ static bool in_heap(uintptr_t p)
     return p - mo_sealed.heap_base < mo_sealed.heap_size && mo_granule_of(p)->class != 0;
 }
 
-void mo_release_slow(void *ptr, enum mo_origin origin)
+/* How p, the verified chunk of the place, was made. What is used on it is checked against that. */
+static struct mo_routine check_routine(uintptr_t p, const struct mo_place *place, struct mo_routine used)
 {
-    (void)origin;
-    uintptr_t p = (uintptr_t)ptr;
+    struct mo_routine made = {(enum mo_origin)(place->seen & MO_STATE_OWNER), 0, 0, used.action};
+    if (place->class != MO_CLASS_ZERO) {
+        uint64_t header = mo_load64(p - MO_HEADER);
+        made.origin = mo_header_origin(header);
+        made.align = mo_header_align(header);
+        made.n = place->slot + place->k->stride - p - mo_header_slack(header);
+    }
+    struct mo_report_chunk chunk = {.address = p,
+                                    .requested = made.n,
+                                    .slot = place->k->stride,
+                                    .state = "live",
+                                    .origin = mo_origin_name(made.origin)};
+    mo_check_routine(&chunk, made, used);
+    return made;
+}
+
+static void release(uintptr_t p, struct mo_routine used)
+{
     struct mo_place place;
     if (p == 0)
         return;
     mo_front_start();
     if (!in_heap(p)) {
-        if (!mo_big_release(p))
-            mo_report_bad_pointer(p, "free");
+        if (!mo_big_release(p, used))
+            mo_report_bad_pointer(p, used.action);
         return;
     }
-    if (find_chunk(p, &place, "free"))
-        release_place(&place, mo_thread_cache());
+    if (!find_chunk(p, &place, used.action))
+        return;
+    (void)check_routine(p, &place, used);
+    release_place(&place, mo_thread_cache());
+}
+
+void mo_release_slow(void *p, enum mo_origin origin)
+{
+    /* malloc's family gives back aligned chunks too, plain delete does not. */
+    size_t align = origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;
+    release((uintptr_t)p, (struct mo_routine){origin, align, MO_NOT_TOLD, mo_origin_release_name(origin)});
+}
+
+void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin)
+{
+    mo_release_sized_aligned(p, n, 0, origin);
+}
+
+void mo_release_aligned(void *p, size_t align, enum mo_origin origin)
+{
+    release((uintptr_t)p, (struct mo_routine){origin, align, MO_NOT_TOLD, mo_origin_release_name(origin)});
+}
+
+void mo_release_sized_aligned(void *p, size_t n, size_t align, enum mo_origin origin)
+{
+    n = mo_min(n, MO_NOT_TOLD - 1); /* no chunk has either size */
+    release((uintptr_t)p, (struct mo_routine){origin, align, n, mo_origin_release_name(origin)});
 }
 
 /* The chunk at p gets n bytes in its slot; it has passed verification and n fits. */
@@ -187,37 +231,40 @@ static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
     if (mo_unlikely(mo_state_load(place->state) != place->seen))
         mo_report_raced(p, "realloc");
     memset((void *)(p + kept), 0, end - p - kept); /* a grown part is zero, a shrunk one leaves nothing behind */
-    mo_chunk_seal(p, n, end, place->class, mo_header_origin(header), place->seen);
+    mo_chunk_seal(p, n, end, (unsigned)(header >> 8) & 63, mo_header_origin(header), place->seen);
 }
 
-static void *move(uintptr_t p, size_t had, size_t n, enum mo_origin origin)
+/* To a chunk of n bytes elsewhere, which is as the old one was made but for its alignment. */
+static void *move(uintptr_t p, struct mo_routine made, size_t n)
 {
-    void *q = mo_hot_allocate(n, origin);
+    void *q = mo_hot_allocate(n, made.origin);
     if (q == NULL)
         return NULL;
-    memcpy(q, (void *)p, mo_min(had, n));
-    mo_release((void *)p, origin);
+    memcpy(q, (void *)p, mo_min(made.n, n));
+    if (made.align == 0)
+        mo_hot_release((void *)p, made.origin);
+    else
+        release(p, made);
     return q;
 }
+
+static const struct mo_routine realloced = {MO_ORIGIN_MALLOC, MO_NOT_TOLD, MO_NOT_TOLD, "realloc"};
 
 static void *resize_small(uintptr_t p, size_t n)
 {
     struct mo_place place;
-    if (!find_chunk(p, &place, "realloc"))
+    if (!find_chunk(p, &place, realloced.action))
         return NULL;
+    struct mo_routine made = check_routine(p, &place, realloced);
     if (place.class == MO_CLASS_ZERO)
-        return move(p, 0, n, MO_ORIGIN_MALLOC);
+        return move(p, made, n);
     uintptr_t end = place.slot + place.k->stride;
-    uint64_t header = mo_load64(p - MO_HEADER);
-    size_t had = end - p - mo_header_slack(header);
-    enum mo_origin origin = mo_header_origin(header);
-    size_t least_slack = origin == MO_ORIGIN_MEMALIGN ? MO_ALIGNED_SLACK : 0;
     /* In place unless that would keep more than half of the slot for nothing. */
-    if (n != 0 && n + least_slack <= end - p && (n >= (end - p) / 2 || end - p <= 64) && end - p - n <= 0xffff) {
+    if (n != 0 && n <= end - p && (n >= (end - p) / 2 || end - p <= 64) && end - p - n <= 0xffff) {
         resize_in_slot(p, &place, n);
         return (void *)p;
     }
-    return move(p, had, n, origin == MO_ORIGIN_MEMALIGN ? MO_ORIGIN_MALLOC : origin);
+    return move(p, made, n);
 }
 
 void *mo_resize(void *ptr, size_t n)
@@ -226,13 +273,13 @@ void *mo_resize(void *ptr, size_t n)
     mo_front_start();
     if (in_heap(p))
         return resize_small(p, n);
-    size_t had = 0;
+    struct mo_routine made = realloced;
     void *q = NULL;
-    switch (mo_big_resize(p, n, &had, &q)) {
+    switch (mo_big_resize(p, n, &made, &q)) {
     case MO_BIG_DONE:
         return q;
     case MO_BIG_MOVE:
-        return move(p, had, n, MO_ORIGIN_MALLOC);
+        return move(p, made, n);
     default:
         mo_report_bad_pointer(p, "realloc");
         return NULL;
@@ -264,13 +311,6 @@ void *mo_allocate(size_t n, enum mo_origin origin)
 
 void mo_release(void *p, enum mo_origin origin)
 {
-    mo_hot_release(p, origin);
-}
-
-void mo_release_sized(void *p, size_t n, size_t align, enum mo_origin origin)
-{
-    (void)n;
-    (void)align;
     mo_hot_release(p, origin);
 }
 

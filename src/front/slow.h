@@ -3,6 +3,7 @@
 #define MO_SLOW_H
 
 #include "front/chunk.h"
+#include "front/routine.h"
 
 /* Whatever the hot path of malloc could not do. */
 MO_COLD void *mo_allocate_slow(size_t n, enum mo_origin origin);
@@ -12,6 +13,7 @@ MO_COLD void *mo_allocate_refused(size_t n, enum mo_origin origin);
 
 /* Whatever the hot path of free could not do; nothing has been changed. */
 MO_COLD void mo_release_slow(void *p, enum mo_origin origin);
+MO_COLD void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin);
 
 /* A free slot's contents were changed while it waited. */
 MO_COLD MO_NORETURN void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k);

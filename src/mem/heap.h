@@ -33,7 +33,9 @@ struct mo_granule {
 /* The authority on a slot: 16 bits.
  *   15       live
  *   14..8    generation: counts the slot's lives, part of the header's MAC
- *   7..0     while free: owner. 0 the shard, 1..254 a thread cache, 255 one of the further caches
+ *   7..0     while free: owner. 0 the shard, 1..254 a thread cache, 255 one of the further caches. While live: 0, or
+ *            MO_STATE_BUSY while header and tail are being written; in the class of malloc(0), which has no header, the
+ *            chunk's origin
  * Plain aligned loads and stores: a free slot's word belongs to its owner, a live one's to whoever holds the
  * chunk. When two threads free one chunk at the same moment, the word names one of them in the end, and the
  * other's slot does not verify when it leaves the quarantine, hundreds of stores later. */
@@ -42,6 +44,7 @@ enum {
     MO_STATE_GENERATION = 0x7f00,
     MO_STATE_STEP = 0x0100,
     MO_STATE_OWNER = 0x00ff,
+    MO_STATE_BUSY = 0x0001,
     MO_OWNER_SHARD = 0,
     MO_OWNER_LAST = 254,
     MO_OWNER_SHARED = 255,
@@ -88,9 +91,16 @@ MO_INLINE void mo_state_store(uint16_t *s, unsigned v)
     __atomic_store_n(s, (uint16_t)v, __ATOMIC_RELAXED);
 }
 
-/* Replaces `was` by v; false when the word has changed. One instruction that a thread can't be stopped in the middle
- * of, but not a locked one: against a thread that was stopped between its look at the word and its change of it. What
- * two CPUs do in the same few nanoseconds the owner in the word settles, see above. */
+/* The same, after everything that was written before. */
+MO_INLINE void mo_state_publish(uint16_t *s, unsigned v)
+{
+    __atomic_store_n(s, (uint16_t)v, __ATOMIC_RELEASE);
+}
+
+/* Replaces `was` by v, before anything that is written later; false when the word has changed. One instruction that a
+ * thread can't be stopped in the middle of, but not a locked one: against a thread that was stopped between its look at
+ * the word and its change of it. What two CPUs do in the same few nanoseconds the owner in the word settles, see
+ * above. */
 MO_INLINE bool mo_state_replace(uint16_t *s, unsigned was, unsigned v)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -100,7 +110,9 @@ MO_INLINE bool mo_state_replace(uint16_t *s, unsigned was, unsigned v)
     return done;
 #else
     uint16_t seen = (uint16_t)was;
-    return __atomic_compare_exchange_n(s, &seen, (uint16_t)v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    bool done = __atomic_compare_exchange_n(s, &seen, (uint16_t)v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    return done;
 #endif
 }
 

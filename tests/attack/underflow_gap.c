@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     size_t size = number(argv, 1), align = number(argv, 2), count = number(argv, 3);
-    size_t slot = slot_bytes(size + align + 1);
+    size_t slot = slot_bytes(size + align - 16);
     unsigned char *chunks[COUNT], *victim = NULL;
     for (int i = 0; i < COUNT; i++) {
         chunks[i] = take_aligned(size, align);

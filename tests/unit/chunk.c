@@ -148,7 +148,7 @@ Test(chunk, tail_has_its_properties)
 
 Test(chunk, header_has_its_fields)
 {
-    static const enum mo_origin origins[] = {MO_ORIGIN_MALLOC, MO_ORIGIN_NEW, MO_ORIGIN_NEW_ARRAY, MO_ORIGIN_MEMALIGN};
+    static const enum mo_origin origins[] = {MO_ORIGIN_MALLOC, MO_ORIGIN_NEW, MO_ORIGIN_NEW_ARRAY, MO_ORIGIN_MALLOC};
     for (size_t i = 0; i < form_count; i++) {
         for (size_t j = 0; j < MO_ARRAY_LEN(origins); j++) {
             struct made m = make(&forms[i], 30, 40);

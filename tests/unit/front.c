@@ -88,7 +88,7 @@ Test(front, aligned_chunks_of_any_size)
     for (size_t align = 1; align <= (size_t)64 << 20; align *= 2) {
         void *p[MO_ARRAY_LEN(sizes)];
         for (size_t i = 0; i < MO_ARRAY_LEN(sizes); i++) {
-            p[i] = mo_allocate_aligned(sizes[i], align, MO_ORIGIN_MEMALIGN);
+            p[i] = mo_allocate_aligned(sizes[i], align, MO_ORIGIN_MALLOC);
             cr_assert_eq(flaws(p[i], sizes[i], mo_max(align, sizes[i] != 0 ? 16 : 8)), 0, "%zu at %zu", sizes[i],
                          align);
             for (size_t j = 0; j < i; j++)
@@ -114,7 +114,7 @@ Test(front, aligned_chunks_everywhere)
             sizes[i] = next_number(&seed) % (i % 10 == 0 ? 20000 : 600);
             size_t align = (size_t)16 << next_number(&seed) % 11;
             p[i] = i % 3 == 0 ? mo_allocate(sizes[i], MO_ORIGIN_MALLOC)
-                              : mo_allocate_aligned(sizes[i], align, MO_ORIGIN_MEMALIGN);
+                              : mo_allocate_aligned(sizes[i], align, MO_ORIGIN_MALLOC);
             if (sizes[i] != 0)
                 wrong += flaws(p[i], sizes[i], i % 3 == 0 ? 16 : align);
             fill(p[i], sizes[i], i);
@@ -136,7 +136,7 @@ Test(front, zero_size)
     size_t wrong = 0;
     for (int round = 0; round < 4; round++) {
         for (size_t i = 0; i < N; i++) {
-            p[i] = i % 2 == 0 ? mo_allocate(0, MO_ORIGIN_MALLOC) : mo_allocate_aligned(0, 16, MO_ORIGIN_MEMALIGN);
+            p[i] = i % 2 == 0 ? mo_allocate(0, MO_ORIGIN_MALLOC) : mo_allocate_aligned(0, 16, MO_ORIGIN_MALLOC);
             wrong += p[i] == NULL || mo_usable_size(p[i]) != 0;
             wrong += i < 50 && (can_read((uintptr_t)p[i]) || can_write((uintptr_t)p[i]));
             for (size_t j = 0; j < i; j++)
@@ -166,7 +166,7 @@ Test(front, null)
 {
     errno = 77;
     mo_release(NULL, MO_ORIGIN_MALLOC);
-    mo_release_sized(NULL, 10, 0, MO_ORIGIN_NEW);
+    mo_release_sized_aligned(NULL, 10, 0, MO_ORIGIN_NEW);
     cr_assert_eq(mo_usable_size(NULL), 0);
     cr_assert_eq(errno, 77);
 }
@@ -190,7 +190,7 @@ Test(front, resize_chains)
     uint64_t random = 424242;
     for (size_t chain = 0; chain < 60; chain++) {
         size_t n = next_number(&random) % 300 + 1;
-        void *p = chain % 3 == 2 ? mo_allocate_aligned(n, (size_t)16 << chain % 12, MO_ORIGIN_MEMALIGN)
+        void *p = chain % 3 == 2 ? mo_allocate_aligned(n, (size_t)16 << chain % 12, MO_ORIGIN_MALLOC)
                                  : mo_allocate(n, MO_ORIGIN_MALLOC);
         fill(p, n, chain);
         for (int i = 0; i < 60; i++) {
@@ -238,9 +238,9 @@ Test(front, impossible_sizes)
         cr_assert_null(mo_allocate(sizes[i], MO_ORIGIN_MALLOC));
         cr_assert_eq(errno, ENOMEM);
         for (size_t align = 1; align != 0; align *= 2)
-            cr_assert_null(mo_allocate_aligned(sizes[i], align, MO_ORIGIN_MEMALIGN));
+            cr_assert_null(mo_allocate_aligned(sizes[i], align, MO_ORIGIN_MALLOC));
     }
-    cr_assert_null(mo_allocate_aligned(1, (size_t)1 << (sizeof(size_t) * 8 - 1), MO_ORIGIN_MEMALIGN));
+    cr_assert_null(mo_allocate_aligned(1, (size_t)1 << (sizeof(size_t) * 8 - 1), MO_ORIGIN_MALLOC));
     resize_too_far(100);
     resize_too_far(1 << 20);
 }
@@ -253,7 +253,7 @@ Test(front, origin_is_kept)
         for (size_t j = 0; j < MO_ARRAY_LEN(sizes); j++) {
             uintptr_t p = (uintptr_t)mo_allocate(sizes[j], origins[i]);
             cr_assert_eq(mo_header_origin(mo_load64(p - MO_HEADER)), origins[i]);
-            mo_release_sized((void *)p, sizes[j], 0, origins[i]);
+            mo_release_sized_aligned((void *)p, sizes[j], 0, origins[i]);
         }
     }
 }
@@ -314,12 +314,12 @@ Test(front, aligned_chunks_in_last_slots)
     for (size_t align = 64; align <= 16384; align *= 2) {
         for (size_t n = 100; n < 60000; n = n * 5 / 4) {
             for (size_t i = 0; i < N; i++)
-                p[i] = mo_allocate_aligned(n, align, MO_ORIGIN_MEMALIGN);
+                p[i] = mo_allocate_aligned(n, align, MO_ORIGIN_MALLOC);
             for (size_t i = 0; i < N; i++)
                 mo_release(p[i], MO_ORIGIN_MALLOC);
         }
     }
-    cr_assert_eq(mo_usable_size(p[0] = mo_allocate_aligned(100, 64, MO_ORIGIN_MEMALIGN)), 100);
+    cr_assert_eq(mo_usable_size(p[0] = mo_allocate_aligned(100, 64, MO_ORIGIN_MALLOC)), 100);
     mo_release(p[0], MO_ORIGIN_MALLOC);
 }
 
@@ -396,7 +396,7 @@ Test(front, errno_survives)
     for (size_t n = 0; n < 300000; n = n * 2 + 1) {
         void *p = mo_resize(mo_allocate(n, MO_ORIGIN_MALLOC), n + 100);
         mo_release(p, MO_ORIGIN_MALLOC);
-        mo_release(mo_allocate_aligned(n, 256, MO_ORIGIN_MEMALIGN), MO_ORIGIN_MALLOC);
+        mo_release(mo_allocate_aligned(n, 256, MO_ORIGIN_MALLOC), MO_ORIGIN_MALLOC);
     }
     (void)mo_front_purge();
     cr_assert_eq(errno, 77);
