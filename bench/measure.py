@@ -13,14 +13,18 @@ sys.path.insert(0, str(ROOT / "tests" / "programs"))
 import packages  # noqa: E402
 
 SCUDO = "/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.scudo_standalone-{machine}.so"
+DISLOCATOR = "/usr/lib/afl/libdislocator.so"
 RUN_SECONDS = 900
+KILLED = 128 + 9
 
 
 class Allocator:
-    """A name, the library to preload (None: the C library's own) and variables for it."""
+    """A name, the library to preload (None: the C library's own) and variables for it. fragile: it is no fault when a
+    workload is too much for it."""
 
-    def __init__(self, name, path=None, variables=(), package=None):
+    def __init__(self, name, path=None, variables=(), package=None, fragile=False):
         self.name, self.path, self.variables, self.package = name, path, list(variables), package
+        self.fragile = fragile
 
     def environment(self):
         """What the launcher adds to the environment of the program, and of nothing else."""
@@ -36,39 +40,53 @@ def system_library(name):
     return None
 
 
+def here(path):
+    return path if os.path.exists(path) else None
+
+
 def all_allocators(moat):
     """Every allocator that is known, in the order of the tables. moat: path of libmoat.so, or None."""
-    scudo = SCUDO.format(machine=os.uname().machine)
     return [
         Allocator("glibc"),
         Allocator("glibc2"),  # the same again: what it differs by is noise
         Allocator("moat", moat, package="moat"),
         Allocator("moat-strict", moat, ["MOAT_OPTIONS=profile=strict"], package="moat"),
-        Allocator("scudo", scudo if os.path.exists(scudo) else None, package="libclang-rt-19-dev"),
+        Allocator("moat-embedded", moat, ["MOAT_OPTIONS=profile=embedded"], package="moat"),
+        Allocator("scudo", here(SCUDO.format(machine=os.uname().machine)), package="libclang-rt-19-dev"),
         Allocator("jemalloc", system_library("libjemalloc.so.2"), package="libjemalloc2"),
         Allocator("mimalloc", system_library("libmimalloc.so.2.0"), package="libmimalloc2.0"),
         Allocator("tcmalloc", system_library("libtcmalloc_minimal.so.4"), package="libtcmalloc-minimal4"),
+        # two mappings for each allocation: only small programs get through, and slowly
+        Allocator("libdislocator", here(DISLOCATOR), ["AFL_ALIGNED_ALLOC=1"], package="afl++", fragile=True),
     ]
 
 
-def add_options(parser):
-    """The options that compare and startup share."""
-    parser.add_argument("more", nargs="*", metavar="NAME=PATH", help="further allocators, preloaded from PATH")
+def add_options(parser, json=True):
+    """The options that compare, startup and performance share."""
+    parser.add_argument(
+        "more",
+        nargs="*",
+        metavar="NAME=PATH[,VARIABLE=VALUE]",
+        help="further allocators, preloaded from PATH, with a variable set for them",
+    )
     parser.add_argument("--moat", metavar="PATH", help="libmoat.so (default: the newest under build/)")
     parser.add_argument("--bin", metavar="DIR", help="where the workloads were built (default: build/*/bench/bin)")
     parser.add_argument("--allocators", metavar="A,B", help="only these; glibc, the baseline, is always among them")
-    parser.add_argument("--json", metavar="FILE", help="write every single figure there")
+    if json:
+        parser.add_argument("--json", metavar="FILE", help="write every single figure there")
 
 
 def choose(args):
     """The allocators to compare. Those asked for by name must be here; of the others it is said when they are not."""
-    moat = args.moat or packages.built_library(ROOT)
+    # Absolute: the programs run in a directory of their own, where another path would preload nothing.
+    moat = os.path.abspath(args.moat) if args.moat else packages.built_library(ROOT)
     known = all_allocators(moat)
     for word in args.more:
-        name, _, path = word.partition("=")
-        if not os.path.isfile(path):
-            sys.exit(f"{word}: NAME=PATH of a library is wanted")
-        known.append(Allocator(name, os.path.abspath(path)))
+        name, _, rest = word.partition("=")
+        path, *variables = rest.split(",")
+        if not os.path.isfile(path) or not all("=" in v for v in variables):
+            sys.exit(f"{word}: NAME=PATH[,VARIABLE=VALUE] of a library is wanted")
+        known.append(Allocator(name, os.path.abspath(path), variables))
     wanted = args.allocators.split(",") if args.allocators else None
     unknown = set(wanted or ()) - {a.name for a in known}
     if unknown:
@@ -105,6 +123,17 @@ def prove_preload(allocator):
         sys.exit(f"{allocator.name}: {allocator.path} is not preloaded")
 
 
+# Programs that measure, by the Debian package that holds each.
+TOOLS = {"strace": "strace", "gnuplot": "gnuplot-nox", "size": "binutils"}
+
+
+def need_tool(name):
+    """The path of a program that measures; installed when it is missing."""
+    if not packages.find(name):
+        packages.install([TOOLS[name]])
+    return packages.find(name) or sys.exit(f"{name} is missing: apt-get install {TOOLS[name]}")
+
+
 def binaries(given):
     """The directory with the built workloads."""
     places = (
@@ -125,38 +154,52 @@ class Sample:
         wall, user, system, rss, minor, major, status = (int(word) for word in line.split())
         self.wall, self.cpu, self.rss = wall / 1e9, (user + system) / 1e6, rss
         self.faults, self.status = minor + major, status
-        self.digest = None
+        self.digest = self.output = self.error = None
+        self.late = False  # killed, as it took longer than it may
+        self.curve = []  # (ms, KiB)
 
 
-def run(launch, allocator, argv, directory, stdin=None, times=1, env=None):
-    """Runs argv `times` times; returns the samples, the last with a digest of standard output."""
-    figures, out, err = (directory / name for name in (".figures", ".stdout", ".stderr"))
-    figures.unlink(missing_ok=True)
-    extra = [word for variable in allocator.environment() for word in ("-e", variable)]
-    base = {
-        "PATH": packages.PATH,
-        "LC_ALL": "C.UTF-8",
-        "HOME": str(directory),
-        "TMPDIR": str(directory),
-        "PYTHONHASHSEED": "0",
-    }
+BASE_ENVIRONMENT = {"PATH": packages.PATH, "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+def run(launch, allocator, argv, directory, stdin=None, times=1, env=None, limit=RUN_SECONDS, every_ms=0, wrap=()):
+    """Runs argv `times` times; returns the samples, the last with a digest of standard output.
+
+    limit: seconds until a run is killed. every_ms: takes the curve of resident memory. wrap: a program and its
+    arguments that start argv and do the preloading themselves."""
+    figures, out, err, curve = (directory / name for name in (".figures", ".stdout", ".stderr", ".curve"))
+    for file in (figures, curve):
+        file.unlink(missing_ok=True)
+    options = ["-o", str(figures), "-n", str(times), "-l", str(max(1, round(limit)))]
+    if every_ms:
+        options += ["-m", str(every_ms), "-r", str(curve)]
+    if not wrap:
+        options += [word for variable in allocator.environment() for word in ("-e", variable)]
     with open(out, "wb") as o, open(err, "wb") as e, open(stdin or os.devnull, "rb") as i:
-        done = subprocess.run(
-            [str(launch), "-o", str(figures), "-n", str(times), *extra, "--", *argv],
+        launcher = subprocess.Popen(
+            [str(launch), *options, "--", *wrap, *argv],
             cwd=directory,
-            env=base | (env or {}),
+            env=BASE_ENVIRONMENT | {"HOME": str(directory), "TMPDIR": str(directory)} | (env or {}),
             stdin=i,
             stdout=o,
             stderr=e,
-            timeout=RUN_SECONDS,
-            check=False,
         )
-    if done.returncode != 0:
+        try:
+            launcher.wait((limit + 30) * times)
+        finally:
+            if launcher.returncode is None:
+                launcher.terminate()  # not kill: it ends what it has started
+                launcher.wait()
+    if launcher.returncode != 0:
         sys.exit(f"{launch} failed: {err.read_text(errors='replace')}")
     samples = [Sample(line) for line in figures.read_text().splitlines()]
-    samples[-1].digest = hashlib.sha256(out.read_bytes()).hexdigest()
-    samples[-1].error = err.read_text(errors="replace")[-600:]
-    samples[-1].output = out
+    last = samples[-1]
+    last.digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    last.error = err.read_text(errors="replace")[-600:]
+    last.output = out
+    last.late = last.status == KILLED and last.wall >= limit
+    if every_ms:
+        last.curve = [tuple(map(float, line.split())) for line in curve.read_text().splitlines()]
     return samples
 
 

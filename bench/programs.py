@@ -22,6 +22,7 @@ def micro(name, binary=None, *arguments):
 
 
 MICRO = [
+    micro("fixed"),
     micro("churn-64", "churn", 1000, 64, 64),
     micro("churn-10k", "churn", 10_000, 16, 2048),
     micro("churn-1M", "churn", 1_000_000, 16, 2048),
@@ -31,7 +32,9 @@ MICRO = [
     micro("zeroed"),
     micro("burst"),
     micro("large"),
+    micro("threads-2", "threads", 2),
     micro("larson"),
+    micro("server"),
     micro("ring"),
     micro("births"),
 ]
@@ -92,6 +95,12 @@ PROGRAMS = [
         ],
     ),
     program("perl", ["perl"], argv=lambda i: ["perl", str(SCRIPTS / "words.pl"), str(i.path("text.txt")), "1"]),
+    program(
+        "php",
+        ["php"],
+        env={"USE_ZEND_ALLOC": "0"},
+        argv=lambda i: ["php", "-n", "-d", "memory_limit=-1", str(SCRIPTS / "objects.php")],
+    ),
     program("lua", ["lua5.4"], argv=lambda i: ["lua5.4", str(SCRIPTS / "tables.lua"), "2"]),
     program(
         "sqlite3", ["sqlite3"], argv=lambda i: ["sqlite3", "-batch", "shop.db"], stdin=lambda i: SCRIPTS / "shop.sql"
@@ -102,6 +111,9 @@ PROGRAMS = [
         argv=lambda i: ["jq", "-c", "map(.note |= ascii_upcase) | group_by(.group)", str(i.path("many.json"))],
     ),
     program("xmllint", ["xmllint"], argv=lambda i: ["xmllint", "--format", str(i.path("huge.xml"))]),
+    program(
+        "xsltproc", ["xsltproc"], argv=lambda i: ["xsltproc", str(i.path("catalogue.xsl")), str(i.path("big.xml"))]
+    ),
     program("gcc", ["gcc"], argv=lambda i: ["gcc", "-O2", "-c", str(i.path("large.c")), "-o", "out.o"], keep=["out.o"]),
     program(
         "clang", ["clang"], argv=lambda i: ["clang", "-O2", "-c", str(i.path("large.c")), "-o", "out.o"], keep=["out.o"]
@@ -112,6 +124,7 @@ PROGRAMS = [
         prepare=git_repository,
         argv=lambda i: ["git", "-C", "repository", "-c", "pack.threads=2", "gc", "-q", "--prune=now"],
     ),
+    program("zstd", ["zstd"], argv=lambda i: ["zstd", "-q", "-6", "-T2", "-c", str(i.path("huge.xml"))]),
     program("xz", ["xz"], argv=lambda i: ["xz", "-0", "-T2", "-c", str(i.path("huge.xml"))]),
     program(
         "redis",
