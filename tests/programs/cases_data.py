@@ -4,6 +4,7 @@ from harness import case
 
 @case("xmllint", quick=True)
 def xmllint(t):
+    """Parses, formats, canonicalises, queries XML, correct and broken."""
     for name in ("big.xml", "feed.xml"):
         t.run("xmllint", "--noout", t.input(name))
         t.run("xmllint", "--format", t.input(name))
@@ -17,6 +18,7 @@ def xmllint(t):
 
 @case("xsltproc")
 def xsltproc(t):
+    """Transforms XML by style sheets."""
     t.run("xsltproc", t.input("catalogue.xsl"), t.input("small.xml"))
     t.run("xsltproc", "--stringparam", "least", "9000", t.input("catalogue.xsl"), t.input("big.xml"))
     t.run("xsltproc", t.input("broken.xml"), t.input("small.xml"), status=None)
@@ -24,6 +26,7 @@ def xsltproc(t):
 
 @case("jq", quick=True)
 def jq(t):
+    """Formats, groups, joins and matches JSON."""
     records = t.input("records.json")
     t.run("jq", ".", records)
     t.run("jq", "-c", "group_by(.group) | map({group: .[0].group, n: length, best: (map(.score) | max)})", records)
@@ -34,6 +37,7 @@ def jq(t):
 
 @case("sqlite3", quick=True)
 def sqlite3(t):
+    """Joins, windows, full text, JSON and vacuum on 100,000 rows; dump and reload."""
     t.run("sqlite3", "-batch", "shop.db", stdin=t.setup.script("shop.sql"))
     t.run("sqlite3", "-batch", "shop.db", ".dump")
     t.shell(
@@ -44,6 +48,7 @@ def sqlite3(t):
 
 @case("awk", "gawk", "mawk")
 def awk(t):
+    """Counts and rewrites words in gawk and mawk."""
     words = "{ for (i = 1; i <= NF; i++) n[$i]++ } END { for (w in n) print n[w], w }"
     for program in ("gawk", "mawk"):
         t.shell(f"{program} '{words}' {t.input('text.txt')} | sort")
@@ -57,6 +62,7 @@ def awk(t):
 
 @case("sort")
 def sort(t):
+    """Sorts, joins and compares 400,000 lines in two threads."""
     text = t.input("long.txt")
     t.run("sort", "--parallel=2", "-S", "8M", "-k2,2", "-k1,1n", text, "-o", "sorted")
     t.run("sort", "-u", "-t", " ", "-k2,2", text)
@@ -69,6 +75,7 @@ def sort(t):
 
 @case("find", "find", "file")
 def find(t):
+    """Walks a tree of files and guesses their types."""
     tree = t.input("tree")
     # Directory order is the file system's own, and the same tree is read in both runs.
     t.run("find", tree, "-type", "f", "-name", "*.h", "-size", "+4k", "-printf", "%P %s %m\n")
@@ -79,5 +86,6 @@ def find(t):
 
 @case("file")
 def file(t):
+    """Guesses the types of all of a tree and of /usr/bin."""
     t.shell(f"find {t.input('tree')} -type f | sort | head -1200 | file -k -f -")
     t.shell("file -b /usr/bin/* | sort | uniq -c")

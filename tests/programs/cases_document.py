@@ -7,6 +7,7 @@ EXACT = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact",
 
 @case("ffmpeg", "ffmpeg", "ffprobe")
 def ffmpeg(t):
+    """Encodes, scales and decodes film and sound in five codecs."""
     quiet = ("ffmpeg", "-nostdin", "-v", "error", "-y")
     t.run(
         *quiet,
@@ -38,6 +39,7 @@ def ffmpeg(t):
 
 @case("pdftotext")
 def pdftotext(t):
+    """Takes the text and its boxes out of a PDF, whole and cut short."""
     t.run("pdftotext", "-layout", t.input("document.pdf"), "-")
     t.run("pdftotext", "-bbox", t.input("document.pdf"), "boxes.html")
     t.shell(f"head -c 60000 {t.input('document.pdf')} > cut.pdf; pdftotext cut.pdf -", status=None)
@@ -45,6 +47,7 @@ def pdftotext(t):
 
 @case("imagemagick", "identify", "convert")
 def imagemagick(t):
+    """Converts, turns, blurs and measures pictures."""
     # Times in metadata and of the file are left out; the pixels and the rest of each file are compared.
     plain = ("-strip", "-define", "png:exclude-chunks=date,time")
     t.run("convert", t.input("picture.ppm"), *plain, "picture.png")
@@ -90,6 +93,7 @@ def imagemagick(t):
 
 @case("exiftool", "exiftool", "ffmpeg")
 def exiftool(t):
+    """Reads and writes metadata of pictures, film, PDF and certificates."""
     t.run(
         "ffmpeg",
         "-nostdin",

@@ -33,6 +33,7 @@ http {{
 
 @case("nginx", "nginx", "curl", "ab")
 def nginx(t):
+    """Serves pages, ranges and a proxy to curl and to ab's 6,000 requests."""
     port, site = t.port(), t.input("site")
     (t.work / "nginx.conf").write_text(
         NGINX.format(port=port, root=site, user="user nobody nogroup;" if os.geteuid() == 0 else "")
@@ -58,6 +59,7 @@ def nginx(t):
 
 @case("redis", "redis-server", "redis-benchmark", "redis-cli")
 def redis(t):
+    """60,000 commands, a benchmark, save and reload; contents by digest."""
     port = str(t.port())
     # What lies in the dump (times, memory in use) differs; the contents are compared by their digest.
     t.ignore(r"\.rdb$", "holds the time and the memory in use")
@@ -117,6 +119,7 @@ def redis(t):
 
 @case("memcached")
 def memcached(t):
+    """20 connections set, append and get 4,000 values."""
     port = t.port()
     # 2 threads; -u: it refuses to run as root otherwise.
     server = t.start(
@@ -171,6 +174,7 @@ def ask(port, number, host, seconds):
 
 @case("dnsmasq")
 def dnsmasq(t):
+    """Loads 40,000 names and answers 1,499 questions."""
     t.run("dnsmasq", "--test", "--conf-file=" + t.input("hosts.conf"))
     t.run("dnsmasq", "--test", "--conf-file=" + t.input("broken.xml"), status=1)
     port = t.port()

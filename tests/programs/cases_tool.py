@@ -8,6 +8,7 @@ STAMP = "--sort=name --mtime=@1700000000 --owner=0 --group=0 --numeric-owner"
 
 @case("tar", quick=True)
 def tar(t):
+    """Packs, lists, unpacks, compares; a cut archive."""
     tree = t.input("tree")
     t.shell(
         f"tar {STAMP} -C {tree} -cf tree.tar .; tar -tvf tree.tar; mkdir out; "
@@ -22,6 +23,7 @@ def tar(t):
 
 @case("xz", quick=True)
 def xz(t):
+    """Compresses in two threads and two levels; a cut file."""
     t.shell(
         f"xz -0 -T2 -c {t.input('big.xml')} > a.xz; xz -6 -c {t.input('small.xml')} > b.xz; "
         "xz -lvv a.xz; xz -dc a.xz b.xz | sha256sum"
@@ -31,6 +33,7 @@ def xz(t):
 
 @case("zstd")
 def zstd(t):
+    """Compresses, trains a dictionary and uses it; a cut file."""
     t.shell(
         f"zstd -q -3 -T2 {t.input('long.txt')} -o a.zst; zstd -q -15 {t.input('big.xml')} -o b.zst; "
         "zstd -q -dc a.zst b.zst | sha256sum"
@@ -44,6 +47,7 @@ def zstd(t):
 
 @case("gzip")
 def gzip(t):
+    """Compresses, lists, decompresses; a cut file."""
     t.shell(
         f"gzip -nc -9 {t.input('big.xml')} > a.gz; "
         "gzip -lv a.gz | tail -n +2 | cut -c7-13,25-; gzip -dc a.gz | sha256sum"
@@ -53,6 +57,7 @@ def gzip(t):
 
 @case("openssl", quick=True, extra=(("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),))
 def openssl(t):
+    """Parses, prints, verifies certificates; encrypts and signs."""
     keys = t.input("keys")
     t.run("openssl", "asn1parse", "-i", "-in", keys + "/rsa.pem")
     t.run(
@@ -86,6 +91,7 @@ def openssl(t):
 
 @case("tshark")
 def tshark(t):
+    """Dissects 12,000 packets of eight kinds, some cut short."""
     pcap = t.input("capture.pcap")
     t.run("tshark", "-n", "-r", pcap)
     t.shell(f"head -c 400000 {pcap} > some.pcap; tshark -n -V -r some.pcap", status=None)
@@ -95,6 +101,7 @@ def tshark(t):
 
 @case("curl")
 def curl(t):
+    """Copies files and ranges, 60 in parallel."""
     t.run("curl", "-sS", "file://" + t.input("big.xml"), "-o", "copy.xml")
     t.run("curl", "-sS", "-r", "1000-5000", "file://" + t.input("big.xml"))
     t.shell(
@@ -112,6 +119,7 @@ def some_files(t, count):
 
 @case("busybox")
 def busybox(t):
+    """Shell, sort, awk, sed, tar, gzip, diff in one program."""
     text = t.input("text.txt")
     t.run(
         "busybox",

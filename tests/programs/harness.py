@@ -19,16 +19,50 @@ SHOWN_LINES = 40
 SHOWN_DIFFERENCES = 6
 
 
+class Finding:
+    """A bug of the program itself that moat reports. Each of the reports must come under each profile; they are left
+    out of the comparison, and `options` lets the program go on after them."""
+
+    def __init__(self, *reports, options, why):
+        self.reports, self.options, self.why = reports, options, why
+        self.seen = set()  # (profile, report)
+
+    def take(self, profile, path):
+        """Takes the reports out of a program's standard error."""
+        text = path.read_text(errors="surrogateescape")
+        for report in self.reports:
+            line = "(?m)^moat: " + re.escape(report).replace("ADDRESS", "0x[0-9a-f]+") + r"\n"
+            text, times = re.subn(line, "", text)
+            if times:
+                self.seen.add((profile, report))
+        path.write_text(text, errors="surrogateescape")
+
+    def missing(self, profile):
+        return [f"no longer reported: {r}" for r in self.reports if (profile, r) not in self.seen]
+
+
 class Case:
-    def __init__(self, name, programs, quick, extra, body):
+    def __init__(self, name, programs, quick, extra, finds, about, body):
         self.name, self.programs, self.quick, self.packages, self.body = name, programs, quick, extra, body
+        self.finds, self.about = finds, about
+        self.what = body.__doc__  # one line, for the table
+
+    def version(self):
+        return packages.version(self.about or self.programs[0])
 
 
-def case(name, *programs, quick=False, extra=()):
-    """Registers a function as a case. programs: what it runs; extra: further (package, file that shows it)."""
+def case(name, *programs, quick=False, extra=(), finds=None, about=None):
+    """Registers a function as a case; its documentation says in a line what the programs do, for the table.
+    programs: what it runs, the one it is about first; extra: further (package, file that shows it).
+    finds: a Finding, where the program has a bug of its own. about: whose version the table shows, if not the first's.
+    """
 
     def register(body):
-        CASES[name] = Case(name, programs or (name,), quick, extra, body)
+        if not body.__doc__ or "\n" in body.__doc__ or "|" in body.__doc__:
+            raise ValueError(f"case {name} must say what it does in one line")
+        if name in CASES:
+            raise ValueError(f"two cases named {name}")
+        CASES[name] = Case(name, programs or (name,), quick, extra, finds, about, body)
         return body
 
     return register
@@ -66,9 +100,9 @@ class Trial:
         finally:
             self.unmeasured += time.monotonic() - start
 
-    def port(self):
-        """A free port on loopback; the same in both runs of the case."""
-        return self.setup.port(self.case.name)
+    def port(self, number=0):
+        """A free port on loopback, one of several by number; the same in both runs of the case."""
+        return self.setup.port((self.case.name, number))
 
     def ignore(self, pattern, why):
         """Leaves files whose path matches out of the comparison; `why` is for the reader of the case."""
@@ -116,14 +150,14 @@ class Trial:
         self.setup.note_loaded(process.pid, self)
         return process
 
-    def stop(self, process, signal_=signal.SIGTERM, status=0, keep_out=False, keep_err=False):
+    def stop(self, process, signal_=signal.SIGTERM, status=0, normalise=(), keep_out=False, keep_err=False):
         """Ends a server by a signal and records how it ended; its output is seldom the same twice."""
         if signal_:
             process.send_signal(signal_)
         code = self.wait(process)
         self.running.remove(process)
         argv, out, err = process.files
-        self.finish(argv, code, out, err, status, (), keep_out, keep_err)
+        self.finish(argv, code, out, err, status, normalise, keep_out, keep_err)
 
     def record(self, label, text):
         """Adds something the runner found out by itself (an answer from a server) to what is compared."""
@@ -145,7 +179,8 @@ class Trial:
         env.update(more or {})
         if self.profile:
             env["LD_PRELOAD"] = str(self.setup.library)
-            env["MOAT_OPTIONS"] = "profile=" + self.profile
+            options = ["profile=" + self.profile, env.get("MOAT_OPTIONS"), self.case.finds and self.case.finds.options]
+            env["MOAT_OPTIONS"] = ":".join(filter(None, options))
         return env
 
     def wait(self, process):
@@ -161,6 +196,8 @@ class Trial:
             label = label[:107] + "..."
         if self.profile is None and status is not None and code != status:
             raise Broken(f"{label}: {describe(code)}, not {describe(status)}\n" + tail(err))
+        if self.profile and self.case.finds:
+            self.case.finds.take(self.profile, err)
         if normalise:
             for path in (out, err):
                 text = path.read_text(errors="surrogateescape")

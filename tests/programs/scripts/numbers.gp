@@ -1,0 +1,16 @@
+default(parisize, "120M");
+print(factor(2^128 + 1));
+print(factor(10^40 + 123));
+print(vecsum(primes(60000)));
+E = ellinit([0, -1, 1, -10, -20]); print(ellap(E, 1000003), " ", elltors(E));
+print(ellglobalred(E)[1]);
+M = matrix(60, 60, i, j, (i * 7919 + j * j * 31) % 1009); print(matdet(M) % (2^61 - 1));
+print(matsnf(matrix(14, 14, i, j, (i * 31 + j * j * 7) % 19)));
+print(qflll(matrix(12, 12, i, j, (i * 73 + j * 137 + i * j) % 101))[1, ]);
+print(polroots(x^7 - 3*x^3 + 2*x - 1)[1] * 1.0);
+print(bnfinit(x^3 - x^2 - 20*x + 9, 1).no);
+s = 0; for (i = 1, 200000, s += gcd(i, 720720) * (i^3 % 1009)); print(s);
+v = vector(20000, i, concat(["a", i])); print(#concat(v));
+print(subst(Pol(vector(200, i, i)), x, 17) % (10^9 + 7));
+print(galoisinit(polcyclo(15)).group[1]);
+localprec(500); print(zeta(3) + Pi);
