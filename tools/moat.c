@@ -41,6 +41,19 @@ static const struct command {
      "      --markdown   as the page docs/OPTIONS.md\n"
      "  -h, --help       this text\n",
      moat_options_main},
+    {"symbolize", "find functions and lines for a report's stacks",
+     "Usage: moat symbolize [--tool PROGRAM] REPORT|-\n"
+     "\n"
+     "Writes the report with function, file and line for each frame of its stacks. REPORT is a file that holds\n"
+     "a report in any form (text, json, asan) and may hold other lines too, or a core file of a process that\n"
+     "has reported; - is standard input. The programs and libraries must be those that ran: a file of another\n"
+     "build is named on standard error, and its frames stay as they are.\n"
+     "\n"
+     "      --tool PROGRAM   addr2line or llvm-symbolizer; without it the first one found\n"
+     "  -h, --help           this text\n"
+     "\n"
+     "  moat run -- ./program 2>report; moat symbolize report\n",
+     moat_symbolize_main},
 };
 
 static const char usage[] = "Usage: moat COMMAND [ARGUMENT]...\n"

@@ -11,6 +11,7 @@ enum { EXIT_USAGE = 2, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 int moat_run_main(int argc, char **argv);
 int moat_doctor_main(int argc, char **argv);
 int moat_options_main(int argc, char **argv);
+int moat_symbolize_main(int argc, char **argv);
 
 /* Writes the help of a subcommand, or of all when name is NULL; false when there is none of that name. */
 bool moat_help(const char *name);

@@ -23,6 +23,8 @@ static const char *value_text(const struct mo_option_info *option, size_t value)
 {
     static char text[64];
     struct mo_text t = {text, text + sizeof text - 1};
+    if (option->kind == MO_OPTION_TEXT)
+        return "empty";
     mo_option_text_value(&t, option, value);
     *t.at = '\0';
     return text;
@@ -68,8 +70,11 @@ static void show_profile(void)
 
 static void show(const struct mo_option_info *option)
 {
-    static const char *const units[] = {
-        [MO_OPTION_BOOL] = "yes|no", [MO_OPTION_COUNT] = "COUNT", [MO_OPTION_BYTES] = "BYTES", [MO_OPTION_ENUM] = NULL};
+    static const char *const units[] = {[MO_OPTION_BOOL] = "yes|no",
+                                        [MO_OPTION_COUNT] = "COUNT",
+                                        [MO_OPTION_BYTES] = "BYTES",
+                                        [MO_OPTION_ENUM] = NULL,
+                                        [MO_OPTION_TEXT] = "TEXT"};
     printf("%s=%s\n", option->name, option->kind == MO_OPTION_ENUM ? option->values : units[option->kind]);
     printf("%*s", INDENT, "");
     wrap(option->help, INDENT);
@@ -82,7 +87,7 @@ static void show(const struct mo_option_info *option)
         }
     }
     puts(before[0] == ',' ? ")" : "");
-    if (option->kind == MO_OPTION_COUNT || option->kind == MO_OPTION_BYTES)
+    if (option->kind != MO_OPTION_BOOL && option->kind != MO_OPTION_ENUM)
         printf("%*sallowed: %s\n", INDENT, "", allowed_text(option));
     printf("%*scost:    ", INDENT, "");
     wrap(option->cost, INDENT + 9);
@@ -113,6 +118,7 @@ static const char markdown_intro[] =
     "- Bytes are the same, and may end in K, M, G or T (powers of 1024; lower case too).\n"
     "- A switch is `yes` or `no`; `on`, `off`, `true`, `false`, `1` and `0` are the same.\n"
     "- Words are written as listed.\n"
+    "- A text is taken as it stands; it can't hold a separator or `#`.\n"
     "\n"
     "An unknown name or a value that is not allowed gives one line on stderr that says what is allowed, and the\n"
     "value before it holds. A program can ask for a value by `moat_option(name, &value)`.\n"
@@ -151,7 +157,8 @@ static void markdown_section(const struct mo_option_info *option)
     static const char *const kinds[] = {[MO_OPTION_BOOL] = "A switch",
                                         [MO_OPTION_COUNT] = "A count",
                                         [MO_OPTION_BYTES] = "Bytes",
-                                        [MO_OPTION_ENUM] = "A word"};
+                                        [MO_OPTION_ENUM] = "A word",
+                                        [MO_OPTION_TEXT] = "A text"};
     printf("\n### %s\n\n%s: %s.\n\n- Default: %s", option->name, kinds[option->kind], option->help,
            value_text(option, option->of_profile[0]));
     for (size_t p = 1; p < MO_PROFILES; p++)

@@ -70,12 +70,36 @@ void moat_stats_print(int fd);
 const char *moat_version(void);
 
 /* The value of an option by name, as moat runs with it: 0 and *value, or -1 with errno ENOENT. An option
- * that takes words gives the word's index in the order that `moat options` shows. */
+ * that takes words gives the word's index in the order that `moat options` shows, one that takes a text its length. */
 int moat_option(const char *name, size_t *value);
 
 /* Gives back to the system what is free now: drains the caller's thread cache and purges empty slabs.
  * Returns bytes given back. */
 size_t moat_purge(void);
+
+/* What moat has to report: heap corruption, a fault at a guard, or a warning (options mismatch and foreign). */
+struct moat_report {
+    size_t size;     /* of this structure, as the library knows it */
+    const char *bug; /* "heap-buffer-overflow", "double-free", ...: see docs/REPORTS.md */
+    const void *address;
+    const char *text; /* the report in the form that option `report` says, 0-terminated */
+    size_t text_size; /* bytes of text, without the 0 */
+    int ends;         /* whether the process ends next; not after a warning, or a fault, which takes its course */
+};
+typedef void moat_report_callback(const struct moat_report *report);
+
+/* Has `callback` called after each report is written, NULL: nothing; returns the one before. It runs in the thread that
+ * met the violation, inside of malloc, free or a signal handler, with the heap damaged: it must not allocate, free or
+ * wait for another thread. What it is given is gone when it returns. */
+moat_report_callback *moat_set_report_callback(moat_report_callback *callback);
+
+/* The same, for a program that defines this function. One that has moat preloaded must export it (-rdynamic). */
+void moat_report_hook(const struct moat_report *report) __attribute__((weak));
+/* Verifies every live chunk (header and tail), every free slot (its zeros) and moat's own tables. Whatever is damaged
+ * is reported and ends the process, as at free; else returns the count of live chunks. Other threads may go on
+ * meanwhile; chunks that one of them is making, resizing or freeing at the moment are passed by. Takes about 50 ns a
+ * chunk. */
+size_t moat_check_heap(void);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include "api/names.h"
 #include "base/base.h"
 #include "diag/options.h"
+#include "diag/report.h"
 #include "diag/sealed.h"
 #include "front/front.h"
 #include "front/stats.h"
@@ -31,7 +32,11 @@ MO_EXPORT int moat_option(const char *name, size_t *value)
     }
     for (size_t i = 0; i < mo_option_count; i++) {
         if (strcmp(name, mo_option_table[i].name) == 0) {
-            memcpy(value, (const char *)&mo_sealed.options + mo_option_table[i].offset, sizeof *value);
+            const char *at = (const char *)&mo_sealed.options + mo_option_table[i].offset;
+            if (mo_option_table[i].kind == MO_OPTION_TEXT)
+                *value = strlen(at);
+            else
+                memcpy(value, at, sizeof *value);
             return 0;
         }
     }
@@ -61,6 +66,17 @@ MO_EXPORT int moat_class_stats(size_t index, struct moat_class_stats *s, size_t 
     if (!mo_front_class_stats(index, s))
         return refuse(EINVAL);
     return 0;
+}
+
+MO_EXPORT moat_report_callback *moat_set_report_callback(moat_report_callback *callback)
+{
+    mo_front_start();
+    return (moat_report_callback *)(uintptr_t)mo_report_set_callback((void *)(uintptr_t)callback);
+}
+
+MO_EXPORT size_t moat_check_heap(void)
+{
+    return mo_check_heap("moat_check_heap");
 }
 
 MO_EXPORT size_t moat_purge(void)

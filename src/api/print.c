@@ -1,4 +1,4 @@
-/* moat_stats_print: the heap's figures as text, and the same at exit with the option stats=exit.
+/* moat_stats_print: the heap's figures as text. And what options stats and check_at_exit do when the process exits.
  *
  * Allocates nothing and uses write(2) only, so that it works after stdio and the program's own exit
  * routines are through.
@@ -146,11 +146,12 @@ MO_EXPORT void malloc_stats(void)
     moat_stats_print(STDERR_FILENO);
 }
 
-/* Where statistics go at exit: the file that was stderr at start. Many programs close descriptor 2 on their way
- * out, and some reuse its number for their own files, which must not get our text. */
+/* Where statistics and reports go at exit: the file that was stderr at start. Many programs close descriptor 2 on their
+ * way out, and some reuse its number for their own files, which must not get our text. */
 static struct {
     struct stat file;
     int copy;
+    long process; /* the one that was started, not a forked child */
 } exit_output = {.copy = -1};
 
 static bool is_exit_output(int fd)
@@ -162,12 +163,13 @@ static bool is_exit_output(int fd)
 __attribute__((constructor)) static void keep_stderr(void)
 {
     mo_front_start();
-    if (mo_sealed.options.stats == MO_STATS_EXIT && fstat(STDERR_FILENO, &exit_output.file) == 0)
+    exit_output.process = mo_os_process_id();
+    if ((mo_sealed.options.stats != MO_STATS_OFF || mo_sealed.options.check_at_exit != MO_CHECK_OFF) &&
+        fstat(STDERR_FILENO, &exit_output.file) == 0)
         exit_output.copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_FD);
 }
 
-/* Priority 101 is the last of this object's destructors to run; libc runs those of a preloaded library last. */
-__attribute__((destructor(101))) static void print_at_exit(void)
+static void print_at_exit(void)
 {
     if (mo_sealed.options.stats != MO_STATS_EXIT)
         return;
@@ -175,4 +177,21 @@ __attribute__((destructor(101))) static void print_at_exit(void)
         moat_stats_print(STDERR_FILENO);
     else if (exit_output.copy >= 0 && is_exit_output(exit_output.copy))
         moat_stats_print(exit_output.copy);
+}
+
+static void check_at_exit(void)
+{
+    size_t when = mo_sealed.options.check_at_exit;
+    if (when == MO_CHECK_OFF || (when == MO_CHECK_MAIN && mo_os_process_id() != exit_output.process))
+        return;
+    if (exit_output.copy >= 0 && is_exit_output(exit_output.copy) && fcntl(STDERR_FILENO, F_GETFD) < 0)
+        (void)dup2(exit_output.copy, STDERR_FILENO); /* nobody's any more */
+    (void)mo_check_heap("exit");
+}
+
+/* Priority 101 is the last of this object's destructors to run; libc runs those of a preloaded library last. */
+__attribute__((destructor(101))) static void at_exit(void)
+{
+    print_at_exit();
+    check_at_exit();
 }

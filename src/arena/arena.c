@@ -1,14 +1,13 @@
-#include "arena/arena.h"
-
-#include "diag/report.h"
+#include "arena/bin.h"
 
 enum {
-    FIRST_LIST = 16,  /* entries of a bin's first lists */
-    CLOSE_BATCH = 16, /* slabs taken out of a bin before its lock is dropped to close them */
+    FIRST_LIST = 16, /* entries of a bin's first lists */
+    /* Open slabs of a bin from which on the pages of another one are made present by one call: a page fault each takes
+     * twice as long (measured), and of one slab among that many little is lost when it is not all used. */
+    POPULATE_FROM = 8,
 };
 
-/* Bytes of open slabs that are wholly free, and of those given back so far, in all shards; atomic. */
-static size_t spare_bytes, closed_bytes;
+size_t mo_open_bytes, mo_spare_bytes;
 
 bool mo_arena_start(void)
 {
@@ -16,37 +15,29 @@ bool mo_arena_start(void)
     return mo_sealed.shards != NULL;
 }
 
-static struct mo_bin *bin_of(unsigned shard, unsigned class)
+struct mo_slab *mo_bin_slab(struct mo_bin *b, uint32_t number, unsigned class, unsigned shard)
 {
-    return &mo_sealed.shards[shard].bins[class];
+    if (mo_unlikely(!mo_slab_agrees(number, class, shard))) {
+        mo_unlock(&b->lock);
+        mo_purge_abandon();
+        mo_report_metadata("malloc", (uintptr_t)&mo_sealed.slabs[number], NULL, PTRDIFF_MIN,
+                           "a slab's description, its list and the address table disagree");
+    }
+    return &mo_sealed.slabs[number];
 }
 
-static void list_add(uint32_t *list, uint32_t *count, uint32_t number)
+void mo_bin_check_bitmap(struct mo_bin *b, const struct mo_slab *slab)
 {
-    mo_sealed.slabs[number].at = *count;
-    list[(*count)++] = number;
-}
-
-static void list_remove(uint32_t *list, uint32_t *count, uint32_t number)
-{
-    uint32_t at = mo_sealed.slabs[number].at;
-    if (mo_unlikely(at >= *count || list[at] != number))
-        mo_panic("a slab's place in its list is wrong");
-    uint32_t last = list[--*count];
-    list[at] = last;
-    mo_sealed.slabs[last].at = at;
-}
-
-static void become_empty_locked(struct mo_bin *b, const struct mo_class *k)
-{
-    b->empty_count++;
-    __atomic_add_fetch(&spare_bytes, k->slab_bytes, __ATOMIC_RELAXED);
-}
-
-static void leave_empty_locked(struct mo_bin *b, const struct mo_class *k)
-{
-    b->empty_count--;
-    __atomic_sub_fetch(&spare_bytes, k->slab_bytes, __ATOMIC_RELAXED);
+    unsigned bits = 0;
+    bool fits = slab->introduced <= mo_sealed.classes[slab->class].slots;
+    for (unsigned w = 0; fits && w * 64 < slab->introduced; w++)
+        bits += (unsigned)__builtin_popcountll(slab->free[w]);
+    if (mo_likely(fits && bits == slab->free_count))
+        return;
+    mo_unlock(&b->lock);
+    mo_purge_abandon();
+    mo_report_metadata("malloc", (uintptr_t)slab, NULL, PTRDIFF_MIN,
+                       "a slab's count of free slots and its bitmap disagree");
 }
 
 static uint32_t number_of(const struct mo_slab *slab)
@@ -81,42 +72,65 @@ static bool grow_locked(struct mo_bin *b, unsigned shard, unsigned class)
     if (count == 0 || !reserve_lists_locked(b, b->slab_count + (uint32_t)count))
         return false;
     for (uint32_t i = 0; i < count; i++)
-        list_add(b->closed, &b->closed_count, first + i);
+        mo_list_add(b->closed, &b->closed_count, first + i);
     b->slab_count += (uint32_t)count;
     b->held += count << mo_sealed.classes[class].span_shift;
     return true;
+}
+
+/* A closed slab: at random among those of the block that the last one came from, so that blocks are in use or not as a
+ * whole and can be given back by one call; else of all. */
+static uint32_t closed_slab_locked(struct mo_bin *b, unsigned shard, unsigned class, struct mo_random *r)
+{
+    uint32_t found[MO_BLOCK_MOST];
+    unsigned n = 0;
+    if (mo_slab_agrees(b->last_opened, class, shard)) {
+        struct mo_run block = mo_bin_block(&mo_sealed.slabs[b->last_opened]);
+        for (uint32_t i = 0; block.count > 1 && i < block.count; i++)
+            if (mo_list_has(b->closed, b->closed_count, block.first + i))
+                found[n++] = block.first + i;
+    }
+    return n != 0 ? found[mo_random_below(r, n)]
+                  : b->closed[mo_random_below(r, (uint32_t)mo_min(b->closed_count, 65536))];
 }
 
 static bool open_one_locked(struct mo_bin *b, unsigned shard, unsigned class, struct mo_random *r)
 {
     if (b->closed_count == 0 && !grow_locked(b, shard, class))
         return false;
-    uint32_t number = b->closed[mo_random_below(r, (uint32_t)mo_min(b->closed_count, 65536))];
-    if (!mo_slab_open(&mo_sealed.slabs[number]))
+    uint32_t number = closed_slab_locked(b, shard, class, r);
+    const struct mo_class *k = &mo_sealed.classes[class];
+    struct mo_slab *slab = mo_bin_slab(b, number, class, shard);
+    bool again = (slab->flags & MO_SLAB_PURGED) != 0;
+    if (!mo_slab_open(slab, again || b->open_count >= POPULATE_FROM))
         return false;
-    list_remove(b->closed, &b->closed_count, number);
-    list_add(b->partial, &b->partial_count, number);
-    b->open_count++;
-    become_empty_locked(b, &mo_sealed.classes[class]);
+    if (again)
+        mo_spares_missed(k->slab_bytes);
+    mo_list_remove(b->closed, &b->closed_count, number);
+    mo_bin_enters(b, number, k);
+    b->last_opened = number;
     return true;
 }
 
-/* Hands the slot over to its new owner; it must be the shard's until now. */
-static uintptr_t hand_over_locked(const struct mo_slab *slab, const struct mo_class *k, unsigned index, unsigned owner)
+/* Is there a slot in it to be had, a free one or one not yet introduced? */
+static bool has_room(const struct mo_slab *slab, const struct mo_class *k)
 {
-    uintptr_t slot = slab->base + MO_HEADER + (size_t)index * k->stride;
-    uint16_t *word = mo_state_of(mo_granule_of(slot), k, slot);
+    return slab->free_count != 0 || slab->introduced < k->slots;
+}
+
+/* Hands the slot over to its new owner; it must be the shard's until now. */
+MO_INLINE void hand_over_locked(uintptr_t slot, uint16_t *word, unsigned owner)
+{
     unsigned state = mo_state_load(word);
     if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != MO_OWNER_SHARD))
         mo_report_double_free(
             "malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
             "a slot that its shard lists as free has another owner: it was freed twice at the same time");
-    mo_state_store(word, (state & MO_STATE_GENERATION) | owner);
-    return slot;
+    mo_state_store(word, state | owner);
 }
 
 /* Bits of which each is set with probability 2^-halvings. */
-static uint64_t sparse_bits(struct mo_random *r, unsigned halvings)
+MO_INLINE uint64_t sparse_bits(struct mo_random *r, unsigned halvings)
 {
     uint64_t bits = ~(uint64_t)0;
     while (halvings-- > 0)
@@ -125,34 +139,42 @@ static uint64_t sparse_bits(struct mo_random *r, unsigned halvings)
 }
 
 /* Moves up to n random slots of one slab into slots[]: passes over its words, from a random one on, with random masks
- * as sparse as the batch is small against the slab, until the batch is full. The order is shuffled by the caller. */
-static size_t take_from_locked(struct mo_bin *b, uint32_t number, unsigned owner, uintptr_t *slots, size_t n,
+ * as sparse as the batch is small against a window of the slab, until the batch is full. The order is shuffled by the
+ * caller. */
+static size_t take_from_locked(struct mo_bin *b, struct mo_slab *slab, unsigned owner, uintptr_t *slots, size_t n,
                                struct mo_random *r)
 {
-    enum { WORDS = MO_SLAB_SLOTS / 64 };
-    struct mo_slab *slab = &mo_sealed.slabs[number];
     const struct mo_class *k = &mo_sealed.classes[slab->class];
+    const struct mo_granule *g = mo_granule_of(slab->base); /* what states depend on is the same in a whole region */
     size_t got = 0;
 
-    if (slab->free_count == k->slots)
-        leave_empty_locked(b, k);
+    mo_bin_check_bitmap(b, slab); /* or the search below has no end */
+    if (mo_slab_is_empty(slab))
+        mo_bin_loses_spare(b, k);
+    if (slab->free_count == 0)
+        mo_slab_introduce(slab, k);
     n = mo_min(n, slab->free_count);
-    unsigned halvings = mo_log2(slab->free_count / n);
-    for (unsigned w = mo_random_below(r, WORDS), pass = 0; got < n; w = (w + 1) % WORDS, pass++) {
-        if (pass % WORDS == 0 && pass > 0 && halvings > 0)
+    unsigned words = (slab->introduced + 63u) / 64;
+    unsigned halvings = mo_log2(mo_max(mo_min(slab->free_count, MO_SLAB_STEP) / n, 1));
+    for (unsigned w = mo_random_below_small(r, words), pass = 0; got < n; w = w + 1 < words ? w + 1 : 0, pass++) {
+        if (pass == words && halvings > 0) {
             halvings--;
+            pass = 0;
+        }
         if (slab->free[w] == 0)
             continue;
-        uint64_t chosen = slab->free[w] & sparse_bits(r, halvings);
+        uint64_t chosen = slab->free[w] & sparse_bits(r, halvings), left = slab->free[w];
         for (; chosen != 0 && got < n; chosen &= chosen - 1) {
-            unsigned bit = (unsigned)__builtin_ctzll(chosen);
-            slab->free[w] &= ~((uint64_t)1 << bit);
-            slots[got++] = hand_over_locked(slab, k, w * 64 + bit, owner);
+            uintptr_t slot = slab->base + MO_HEADER + (w * 64 + (size_t)__builtin_ctzll(chosen)) * k->stride;
+            left ^= chosen & (0 - chosen);
+            hand_over_locked(slot, mo_state_of(g, k, slot), owner);
+            slots[got++] = slot;
         }
+        slab->free[w] = left;
     }
     slab->free_count = (uint16_t)(slab->free_count - got);
-    if (slab->free_count == 0)
-        list_remove(b->partial, &b->partial_count, number);
+    if (!has_room(slab, k))
+        mo_list_remove(b->partial, &b->partial_count, number_of(slab));
     b->taken += got;
     return got;
 }
@@ -169,165 +191,84 @@ static void shuffle(uintptr_t *slots, size_t n, struct mo_random *r)
 
 size_t mo_arena_take(unsigned shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n, struct mo_random *r)
 {
-    struct mo_bin *b = bin_of(shard, class);
+    struct mo_bin *b = mo_bin_of(shard, class);
     size_t got = 0;
     mo_lock(&b->lock);
     while (got < n) {
         if (b->partial_count == 0 && (got > 0 || !open_one_locked(b, shard, class, r)))
             break; /* a smaller batch rather than another slab */
         uint32_t pick = mo_random_below(r, (uint32_t)mo_min(b->partial_count, 65536));
-        got += take_from_locked(b, b->partial[pick], owner, slots + got, n - got, r);
+        struct mo_slab *slab = mo_bin_slab(b, b->partial[pick], class, shard);
+        got += take_from_locked(b, slab, owner, slots + got, n - got, r);
     }
     mo_unlock(&b->lock);
     shuffle(slots, got, r);
     return got;
 }
 
-/* Takes a wholly free slab off its bin, to be closed without the lock. */
-static void detach_locked(struct mo_bin *b, uint32_t number)
+/* Marks a slot of the shard free. */
+MO_INLINE void put_one_locked(struct mo_bin *b, struct mo_slab *slab, unsigned index, uint16_t *word, unsigned owner)
 {
-    list_remove(b->partial, &b->partial_count, number);
-    b->open_count--;
-    leave_empty_locked(b, &mo_sealed.classes[mo_sealed.slabs[number].class]);
-}
-
-/* Closes detached slabs and gives them back to their bin; bytes given back. Without the lock: a system
- * call takes a hundred times longer than anything else here. */
-static size_t close_detached(struct mo_bin *b, const uint32_t *numbers, size_t n)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct mo_slab *slab = &mo_sealed.slabs[numbers[i]];
-        bool closed = mo_slab_close(slab);
-        bytes += closed ? mo_sealed.classes[slab->class].slab_bytes : 0;
-        mo_lock(&b->lock);
-        if (closed) {
-            b->purged++;
-            list_add(b->closed, &b->closed_count, numbers[i]);
-        } else { /* the kernel would not (locked memory, no guards): it stays in use */
-            list_add(b->partial, &b->partial_count, numbers[i]);
-            b->open_count++;
-            become_empty_locked(b, &mo_sealed.classes[slab->class]);
-        }
-        mo_unlock(&b->lock);
-    }
-    __atomic_add_fetch(&closed_bytes, bytes, __ATOMIC_RELAXED);
-    return bytes;
-}
-
-size_t mo_arena_closed_bytes(void)
-{
-    return __atomic_load_n(&closed_bytes, __ATOMIC_RELAXED);
-}
-
-/* Marks one slot free. True when its slab is now wholly free and should be closed. */
-static bool put_one_locked(struct mo_bin *b, struct mo_place *place, unsigned owner)
-{
-    struct mo_slab *slab = place->slab;
-    uint64_t bit = (uint64_t)1 << (place->index % 64);
-    unsigned state = mo_state_load(place->state);
-    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
-                    (slab->free[place->index / 64] & bit) != 0)) {
+    const struct mo_class *k = &mo_sealed.classes[slab->class];
+    uint64_t bit = (uint64_t)1 << (index % 64);
+    unsigned state = mo_state_load(word), count = slab->free_count;
+    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner || (slab->free[index / 64] & bit) != 0)) {
         mo_unlock(&b->lock);
         mo_report_double_free(
-            "free", place->slot + MO_HEADER, NULL, PTRDIFF_MIN,
+            "free", slab->base + 2 * MO_HEADER + (size_t)index * k->stride, NULL, PTRDIFF_MIN,
             "a freed slot has another owner when it leaves the thread cache: it was freed twice at the same time");
     }
-    mo_state_store(place->state, (state & MO_STATE_GENERATION) | MO_OWNER_SHARD);
-    slab->free[place->index / 64] |= bit;
+    mo_state_store(word, (state & MO_STATE_GENERATION) | MO_OWNER_SHARD);
+    if (mo_unlikely(count == 0) && !has_room(slab, k))
+        mo_list_add(b->partial, &b->partial_count, number_of(slab));
+    slab->free[index / 64] |= bit;
+    slab->free_count = (uint16_t)(count + 1);
     b->taken--;
-    if (slab->free_count++ == 0)
-        list_add(b->partial, &b->partial_count, number_of(slab));
-    if (slab->free_count < place->k->slots)
-        return false;
-    become_empty_locked(b, place->k);
-    return place->class != MO_CLASS_ZERO &&
-           __atomic_load_n(&spare_bytes, __ATOMIC_RELAXED) > mo_sealed.options.spare_bytes;
+    if (mo_unlikely(mo_slab_is_empty(slab)))
+        mo_bin_gains_spare(b, k);
+}
+
+MO_COLD static MO_NORETURN void report_stranger(struct mo_bin *b, uintptr_t slot)
+{
+    if (b != NULL)
+        mo_unlock(&b->lock);
+    mo_report_metadata("free", slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot of its class");
 }
 
 /* Puts those of the slots that came from `shard`, keeps the others at the front; returns how many are left. */
 static size_t put_shard(unsigned shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n)
 {
-    struct mo_bin *b = bin_of(shard, class);
-    uint32_t empty[CLOSE_BATCH];
-    size_t empties = 0, left = 0;
-    struct mo_place place;
+    const struct mo_class k = mo_sealed.classes[class]; /* a copy, as what is stored below could change it */
+    const uintptr_t base = mo_sealed.heap_base, size = mo_sealed.heap_size;
+    const uintptr_t in_span = ((uintptr_t)1 << k.span_shift) - 1;
+    const struct mo_granule *const granules = mo_sealed.granules;
+    struct mo_bin *b = mo_bin_of(shard, class);
+    size_t left = 0;
 
     mo_lock(&b->lock);
     for (size_t i = 0; i < n; i++) {
-        if (mo_unlikely(!mo_heap_locate(slots[i], &place) || place.class != class || place.slot != slots[i])) {
-            mo_unlock(&b->lock);
-            mo_report_metadata("free", slots[i], NULL, PTRDIFF_MIN,
-                               "a thread cache lists what is no slot of its class");
-        }
-        if (place.shard != shard) {
-            slots[left++] = slots[i];
-            continue;
-        }
-        if (!put_one_locked(b, &place, owner))
-            continue;
-        empty[empties] = number_of(place.slab);
-        detach_locked(b, empty[empties++]);
-        if (empties == CLOSE_BATCH) {
-            mo_unlock(&b->lock);
-            close_detached(b, empty, empties);
-            empties = 0;
-            mo_lock(&b->lock);
-        }
+        uintptr_t slot = slots[i], in_slab = slot & in_span;
+        size_t index = mo_slot_index(&k, in_slab);
+        const struct mo_granule *g = &granules[(slot - base) >> MO_GRANULE_SHIFT];
+        if (mo_unlikely(slot - base >= size || g->class != class || index >= k.slots ||
+                        MO_HEADER + index * k.stride != in_slab))
+            report_stranger(b, slot);
+        if (g->shard != shard)
+            slots[left++] = slot;
+        else
+            put_one_locked(b, &mo_sealed.slabs[g->slab], (unsigned)index, mo_state_of(g, &k, slot), owner);
     }
     mo_unlock(&b->lock);
-    close_detached(b, empty, empties);
     return left;
 }
 
 void mo_arena_put(unsigned class, unsigned owner, uintptr_t *slots, size_t n)
 {
-    struct mo_place place;
     while (n > 0) {
-        if (mo_unlikely(!mo_heap_locate(slots[0], &place)))
-            mo_report_metadata("free", slots[0], NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
-        n = put_shard(place.shard, class, owner, slots, n);
+        if (mo_unlikely(slots[0] - mo_sealed.heap_base >= mo_sealed.heap_size))
+            report_stranger(NULL, slots[0]);
+        n = put_shard(mo_granule_of(slots[0])->shard, class, owner, slots, n);
     }
-}
-
-size_t mo_arena_purge(void)
-{
-    size_t bytes = 0;
-    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++) {
-        for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
-            struct mo_bin *b = bin_of(shard, class);
-            uint32_t empty[CLOSE_BATCH];
-            size_t n;
-            size_t given;
-            do {
-                n = 0;
-                mo_lock(&b->lock);
-                for (uint32_t i = b->partial_count; i > 0 && b->empty_count > 0 && n < CLOSE_BATCH; i--) {
-                    uint32_t number = b->partial[i - 1];
-                    if (mo_sealed.slabs[number].free_count == mo_sealed.classes[class].slots) {
-                        detach_locked(b, number);
-                        empty[n++] = number;
-                    }
-                }
-                mo_unlock(&b->lock);
-                given = close_detached(b, empty, n);
-                bytes += given;
-            } while (n == CLOSE_BATCH && given > 0);
-        }
-    }
-    return bytes;
-}
-
-void mo_arena_lock(void)
-{
-    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++)
-        for (unsigned class = 0; class < MO_CLASSES; class++)
-            mo_lock(&bin_of(shard, class)->lock);
-}
-
-void mo_arena_unlock(void)
-{
-    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++)
-        for (unsigned class = 0; class < MO_CLASSES; class++)
-            mo_unlock(&bin_of(shard, class)->lock);
+    if (mo_unlikely(mo_spares_exceed()))
+        mo_arena_trim();
 }

@@ -4,13 +4,15 @@
  * here: what is in them is front's business. Random: which partial slab serves a batch, which of its slots, which
  * closed slab is opened next.
  *
- * Locks, in the order in which they may be taken: cache pool, then a bin, then the heap (mem/heap.c); the
- * large table stands alone. Fork takes all of them in that order.
+ * Locks, in the order in which they may be taken: cache pool, purges, a bin, the heap (mem/heap.c); the
+ * large table and the guard pool stand alone. Fork takes all of them in that order.
  */
 #ifndef MO_ARENA_H
 #define MO_ARENA_H
 
 #include "mem/heap.h"
+
+enum { MO_BLOCK_MOST = 4 }; /* slabs that may be closed by one call */
 
 struct mo_bin {
     struct mo_lock lock;
@@ -21,6 +23,7 @@ struct mo_bin {
     uint32_t open_count;    /* open slabs, full ones included */
     uint32_t empty_count;   /* open slabs that are wholly free: spares, see option spare_bytes */
     uint32_t purged;        /* times a slab was closed */
+    uint32_t last_opened;   /* slab number; 0 at first */
     uint32_t *partial;
     uint32_t *closed;
     size_t held;  /* bytes of its regions */
@@ -42,11 +45,21 @@ size_t mo_arena_take(unsigned shard, unsigned class, unsigned owner, uintptr_t *
  * process ends. */
 void mo_arena_put(unsigned class, unsigned owner, uintptr_t *slots, size_t n);
 
-/* Closes every wholly free slab, spares included; bytes given back. */
-size_t mo_arena_purge(void);
+/* Closes wholly free slabs: so many that the spares are what options allow; or all, spares included. */
+void mo_arena_trim(void);
+void mo_arena_purge(void);
 
 /* Bytes of slabs given back since start. */
 size_t mo_arena_closed_bytes(void);
+
+/* MO_HELD: an open slab stays open, and its free slots with the shard, until let_go, which must come soon. MO_CLOSED:
+ * its pages are with the system. MO_LOCKED: the lock is not to be had, at once or within milliseconds (patient). */
+enum mo_hold { MO_HELD, MO_CLOSED, MO_LOCKED };
+enum mo_hold mo_arena_hold(const struct mo_slab *slab, bool patient) MO_CHECKED;
+void mo_arena_let_go(const struct mo_slab *slab);
+
+/* Verifies that lists, counts, bitmaps and state words agree, or reports for `action`. Other threads may go on. */
+void mo_arena_check(const char *action);
 
 void mo_arena_lock(void);
 void mo_arena_unlock(void);

@@ -27,6 +27,16 @@
 #define MO_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define MO_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+/* What was read before this is not read after it. */
+MO_INLINE void mo_read_fence(void)
+{
+#ifdef __SANITIZE_THREAD__
+    __asm__ volatile("" ::: "memory"); /* it knows no fences, and runs where reads stay in order */
+#else
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
+}
+
 /* Stringify after expansion, for embedding constants in texts. */
 #define MO_STR_(x) #x
 #define MO_STR(x)  MO_STR_(x)

@@ -1,8 +1,7 @@
 #include "cache/cache.h"
 
-/* An empty stream, never written: the gate fails before. */
-static const struct mo_random no_random;
-const struct mo_cache mo_cache_none = {.random = (struct mo_random *)(uintptr_t)&no_random, .expect = 0xffff};
+/* Its stream is never written: the gate fails before. */
+const struct mo_cache mo_cache_none = MO_CACHE_NONE;
 
 __thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec"))) =
     (struct mo_cache *)(uintptr_t)&mo_cache_none;
@@ -17,6 +16,7 @@ static size_t cache_count, idle_count;
 void mo_cache_start(void)
 {
     mo_sealed.cache_bytes = mo_align_up(sizeof(struct mo_cache), MO_CACHE_LINE);
+    mo_sealed.classes[0].ready_at = MO_CACHE_EMPTY_TOP; /* requests of 0 bytes look there */
 }
 
 /* A mapping with two parts between inaccessible pages: the cache, and its random stream. */
@@ -36,6 +36,7 @@ static struct mo_cache *make(void)
     mo_os_name(c, bytes, "moat cache");
     (void)mo_os_wipe_on_fork(r, page); /* without it mo_cache_forked wipes */
     c->random = r;
+    c->stock[0].top = MO_CACHE_EMPTY_TOP;
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
         c->batch[class] = FIRST_BATCH;
         c->stock[class].top = mo_sealed.classes[class].ready_at;
@@ -55,11 +56,10 @@ struct mo_cache *mo_cache_take(void)
         c = make();
         if (c != NULL) {
             size_t number = ++cache_count;
-            c->owner = (uint16_t)mo_min(number, MO_OWNER_SHARED);
-            c->expect = c->owner == MO_OWNER_SHARED ? 0xffff : c->owner;
+            mo_cache_name(c, (unsigned)mo_min(number, MO_OWNER_SHARED));
             c->shard = (uint32_t)((number - 1) % mo_sealed.shard_count);
             c->next = all;
-            all = c;
+            __atomic_store_n(&all, c, __ATOMIC_RELEASE); /* read without the lock */
         }
     }
     if (c != NULL)
@@ -96,10 +96,8 @@ void mo_cache_forked(void)
     for (struct mo_cache *c = all; c != NULL; c = c->next) {
         c->random->left = 0;
         c->random->seeded = 0;
-        if (c != mo_cache_mine && c->in_use) { /* never taken again: not in the pool */
-            c->owner = MO_OWNER_SHARED;
-            c->expect = 0xffff;
-        }
+        if (c != mo_cache_mine && c->in_use) /* never taken again: not in the pool */
+            mo_cache_name(c, MO_OWNER_SHARED);
     }
 }
 

@@ -17,14 +17,17 @@
 
 /* One class's part of a cache; both are places in bytes from the cache's start. */
 struct mo_stock {
-    uint32_t top;  /* one past the last ready slot; at or below ready_at when there is none */
+    uint32_t top;  /* one past the last ready slot; at ready_at when there is none. Below the first there is a 0 */
     uint32_t fifo; /* the queue's oldest entry */
 };
 
 struct mo_cache {
     struct mo_random *random;
-    uint16_t owner;  /* what the state words of its slots say */
-    uint16_t expect; /* what the hot path of malloc expects there: owner, or nothing that can be for MO_OWNER_SHARED */
+    uint16_t owner;   /* what the state words of its slots say */
+    uint16_t expect;  /* what the hot path of malloc expects there: owner, or nothing that can be for MO_OWNER_SHARED */
+    uint16_t advance; /* + a free slot's state word = the word of its next life */
+    uint16_t retire;  /* + a live slot's state word = the word of the slot when it is free and this cache's */
+    uintptr_t empty;  /* 0: what a stock's stack has where there is no cache */
     uint32_t shard;
     struct mo_stock stock[MO_CLASSES];
     uint16_t batch[MO_CLASSES]; /* slots of the next refill: grows with demand */
@@ -34,12 +37,27 @@ struct mo_cache {
     bool in_use;
 };
 
+#define MO_CACHE_EMPTY_TOP (offsetof(struct mo_cache, empty) + sizeof(uintptr_t))
+
+/* A read-only cache with nothing in it. */
+#define MO_CACHE_NONE                                                                          \
+    {                                                                                          \
+        .random = (struct mo_random *)(uintptr_t)&mo_random_none, .expect = 0xffff, .stock = { \
+            [0 ... MO_CLASSES - 1] = {.top = MO_CACHE_EMPTY_TOP}                               \
+        }                                                                                      \
+    }
 extern const struct mo_cache mo_cache_none;
 extern __thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec")));
 
 MO_INLINE bool mo_cache_is_none(const struct mo_cache *c)
 {
     return c == &mo_cache_none;
+}
+
+/* A class's part; by an address, as compilers take two more instructions for an index of three uses. */
+MO_INLINE struct mo_stock *mo_cache_stock(struct mo_cache *c, unsigned class)
+{
+    return (struct mo_stock *)(void *)((char *)c->stock + class * sizeof(struct mo_stock));
 }
 
 /* The entry at a place. */
@@ -62,21 +80,24 @@ MO_INLINE uintptr_t mo_cache_pop(struct mo_cache *c, struct mo_stock *s)
     return *mo_cache_at(c, s->top);
 }
 
-/* Is there room for one more ready slot, and are there random bytes for one more draw? */
+/* Is there room for one more ready slot (and is free to take its hot path at all), and are there random bytes for one
+ * more draw? Then they are drawn. */
 MO_INLINE bool mo_quarantine_gate(const struct mo_cache *c, const struct mo_class *k, const struct mo_stock *s)
 {
-    return s->top < k->ready_end && c->random->left >= k->draw;
+    struct mo_random *r = c->random;
+    uint32_t left;
+    if (mo_unlikely(s->top >= k->gate_end) || mo_unlikely(__builtin_sub_overflow(r->left, (uint32_t)k->draw, &left)))
+        return false;
+    r->left = left;
+    return true;
 }
 
 /* Puts a freed slot into the quarantine; the one that has waited long enough, if any yet, becomes ready. The caller has
  * passed the gate. */
 MO_INLINE void mo_quarantine_swap(struct mo_cache *c, const struct mo_class *k, struct mo_stock *s, uintptr_t slot)
 {
-    struct mo_random *r = c->random;
     uint16_t bits;
-    uint32_t left = r->left - k->draw;
-    r->left = left;
-    __builtin_memcpy(&bits, r->bytes + left, sizeof bits);
+    __builtin_memcpy(&bits, c->random->bytes + c->random->left, sizeof bits);
     uintptr_t *random = mo_cache_at(c, k->random_at) + (bits & k->random_mask);
     uintptr_t displaced = *random;
     *random = slot;
@@ -85,10 +106,19 @@ MO_INLINE void mo_quarantine_swap(struct mo_cache *c, const struct mo_class *k, 
     *mo_cache_at(c, at) = displaced;
     at += (uint32_t)sizeof(uintptr_t);
     s->fifo = at == k->fifo_end ? k->fifo_at : at;
-    /* While the quarantine fills, what comes out is 0, and the top stays. */
-    uint32_t top = s->top;
-    *mo_cache_at(c, top) = out;
-    s->top = top + (out != 0) * (uint32_t)sizeof(uintptr_t);
+    if (mo_likely(out != 0)) { /* else the quarantine still fills */
+        *mo_cache_at(c, s->top) = out;
+        s->top += (uint32_t)sizeof(uintptr_t);
+    }
+}
+
+/* Names the cache's slots in their state words. */
+MO_INLINE void mo_cache_name(struct mo_cache *c, unsigned owner)
+{
+    c->owner = (uint16_t)owner;
+    c->expect = owner == MO_OWNER_SHARED ? 0xffff : c->owner;
+    c->advance = (uint16_t)(MO_STATE_STEP + MO_STATE_LIVE - owner);
+    c->retire = (uint16_t)(owner - MO_STATE_LIVE);
 }
 
 /* Sets up the sizes of caches; before mo_classes_start. */

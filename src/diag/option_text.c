@@ -48,6 +48,8 @@ void mo_option_text_value(struct mo_text *t, const struct mo_option_info *option
     case MO_OPTION_COUNT:
         mo_text_decimal(t, value);
         break;
+    case MO_OPTION_TEXT: /* the default, which is empty; others are texts already */
+        break;
     }
 }
 
@@ -57,6 +59,10 @@ void mo_option_text_allowed(struct mo_text *t, const struct mo_option_info *opti
         mo_text_string(t, "yes, no");
     } else if (option->kind == MO_OPTION_ENUM) {
         text_words(t, option->values, SIZE_MAX);
+    } else if (option->kind == MO_OPTION_TEXT) {
+        mo_text_string(t, "up to ");
+        mo_text_decimal(t, option->highest);
+        mo_text_string(t, " bytes");
     } else {
         mo_option_text_value(t, option, option->lowest);
         mo_text_string(t, " to ");

@@ -19,7 +19,7 @@ void mo_option_text_value(struct mo_text *t, const struct mo_option_info *option
 /* What may be written: `yes, no`, `auto, siphash`, `1 to 8192`. */
 void mo_option_text_allowed(struct mo_text *t, const struct mo_option_info *option);
 
-/* Reads the n bytes at text as a value; false, and *result as before, when it is not allowed. */
+/* Reads the n bytes at text as a value, not of a text; false, and *result as before, when it is not allowed. */
 bool mo_option_read(const struct mo_option_info *option, const char *text, size_t n, size_t *result) MO_CHECKED;
 
 /* The option of that name, or NULL. */

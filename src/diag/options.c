@@ -17,6 +17,7 @@
 /* The words bound an enum's values, so lowest and highest say nothing. */
 #define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost) \
     ENTRY(name, MO_OPTION_ENUM, values, 0, 0, help, cost, production, strict, fuzz, embedded)
+#define OPTION_TEXT(name, size, help, cost) ENTRY(name, MO_OPTION_TEXT, NULL, 0, (size)-1, help, cost, 0)
 
 const struct mo_option_info mo_option_table[] = {
 #include "diag/options.def"
@@ -25,14 +26,25 @@ const struct mo_option_info mo_option_table[] = {
 #undef OPTION_BOOL
 #undef OPTION_SIZE
 #undef OPTION_ENUM
+#undef OPTION_TEXT
 #undef ENTRY
 
 const size_t mo_option_count = MO_ARRAY_LEN(mo_option_table);
 const char *const mo_profile_names[MO_PROFILES] = {"production", "strict", "fuzz", "embedded"};
 
-/* mo_option_table describes each member once. */
-_Static_assert(sizeof(struct mo_options) == (MO_ARRAY_LEN(mo_option_table) + 1) * sizeof(size_t),
+/* mo_option_table describes each member once: none is between two others but for those of options.def. */
+#define OPTION_BOOL(name, ...)       +sizeof(size_t)
+#define OPTION_SIZE(name, ...)       +sizeof(size_t)
+#define OPTION_ENUM(name, ...)       +sizeof(size_t)
+#define OPTION_TEXT(name, size, ...) +(size)
+_Static_assert(sizeof(struct mo_options) == sizeof(size_t)
+#include "diag/options.def"
+                   ,
                "struct mo_options has a member that options.def does not list");
+#undef OPTION_BOOL
+#undef OPTION_SIZE
+#undef OPTION_ENUM
+#undef OPTION_TEXT
 
 /* One name=value as it stands in the text. */
 struct word {
@@ -56,8 +68,13 @@ static size_t *value_of(struct mo_options *o, const struct mo_option_info *optio
 void mo_options_default(struct mo_options *o, enum mo_profile p)
 {
     o->profile = (size_t)p;
-    for (size_t i = 0; i < mo_option_count; i++)
-        *value_of(o, &mo_option_table[i]) = mo_option_table[i].of_profile[p];
+    for (size_t i = 0; i < mo_option_count; i++) {
+        const struct mo_option_info *option = &mo_option_table[i];
+        if (option->kind == MO_OPTION_TEXT)
+            memset(value_of(o, option), 0, option->highest + 1);
+        else
+            *value_of(o, option) = option->of_profile[p];
+    }
 }
 
 static bool is_separator(char c)
@@ -266,7 +283,7 @@ static MO_COLD void complain_name(struct source *s, const struct word *w)
 
 /* option NULL: the word is profile. */
 static MO_COLD void complain_value(struct source *s, const struct word *w, const struct mo_option_info *option,
-                                   size_t holds)
+                                   const size_t *holds)
 {
     char line[MO_OPTION_LINE_MAX];
     struct mo_text t;
@@ -282,16 +299,34 @@ static MO_COLD void complain_value(struct source *s, const struct word *w, const
     if (option != NULL) {
         mo_option_text_allowed(&t, option);
         mo_text_string(&t, "; ");
-        mo_option_text_value(&t, option, holds);
+        if (option->kind != MO_OPTION_TEXT)
+            mo_option_text_value(&t, option, *holds);
+        else if (*(const char *)holds == '\0')
+            mo_text_string(&t, "none");
+        else
+            quote(&t, (const char *)holds, strlen((const char *)holds));
     } else {
         for (size_t p = 0; p < MO_PROFILES; p++) {
             mo_text_string(&t, mo_profile_names[p]);
             mo_text_string(&t, p + 1 < MO_PROFILES ? ", " : "; ");
         }
-        mo_text_string(&t, mo_profile_names[holds]);
+        mo_text_string(&t, mo_profile_names[*holds]);
     }
     mo_text_string(&t, " holds.");
     complain(s, line, &t);
+}
+
+/* Sets an option; false, and its value as before, when the n bytes at text are not allowed. */
+static bool set(struct mo_options *o, const struct mo_option_info *option, const char *text, size_t n)
+{
+    size_t *value = value_of(o, option);
+    if (option->kind != MO_OPTION_TEXT)
+        return mo_option_read(option, text, n, value);
+    if (n > option->highest)
+        return false;
+    memset(value, 0, option->highest + 1);
+    memcpy(value, text, n);
+    return true;
 }
 
 static void apply(struct mo_options *o, const struct word *w, struct source *s)
@@ -299,7 +334,7 @@ static void apply(struct mo_options *o, const struct word *w, struct source *s)
     if (name_is(w, "profile")) {
         /* Applied by the caller before any source, see mo_options_profile; here it is only checked. */
         if (read_profile(w) == MO_PROFILES)
-            complain_value(s, w, NULL, o->profile);
+            complain_value(s, w, NULL, &o->profile);
         return;
     }
     const struct mo_option_info *option = mo_option_find(w->name, w->name_size);
@@ -307,9 +342,8 @@ static void apply(struct mo_options *o, const struct word *w, struct source *s)
         complain_name(s, w);
         return;
     }
-    size_t *value = value_of(o, option);
-    if (w->value == NULL || !mo_option_read(option, w->value, w->value_size, value))
-        complain_value(s, w, option, *value);
+    if (w->value == NULL || !set(o, option, w->value, w->value_size))
+        complain_value(s, w, option, value_of(o, option));
 }
 
 unsigned mo_options_parse(struct mo_options *o, const char *text, const char *source, mo_option_complain *to)
@@ -387,13 +421,13 @@ static void complain_on_stderr(const char *line, size_t n)
     mo_os_write(2, text, n + 1);
 }
 
-static const char *from_environment(void)
+/* name with its = */
+static const char *from_environment(const char *name)
 {
-    static const char name[] = "MOAT_OPTIONS=";
     char **environment = mo_os_environment();
     for (; environment != NULL && *environment != NULL; environment++)
-        if (strncmp(*environment, name, sizeof name - 1) == 0)
-            return *environment + sizeof name - 1;
+        if (strncmp(*environment, name, strlen(name)) == 0)
+            return *environment + strlen(name);
     return NULL;
 }
 
@@ -401,5 +435,10 @@ void mo_options_load(struct mo_options *o, bool secure)
 {
     /* A weak reference: its address is NULL when no program and no library defines it. */
     const char *compiled = &moat_options != NULL ? moat_options : NULL;
-    mo_options_load_from(o, compiled, "/etc/moat.conf", secure ? NULL : from_environment(), complain_on_stderr);
+    mo_options_load_from(o, compiled, "/etc/moat.conf", secure ? NULL : from_environment("MOAT_OPTIONS="),
+                         complain_on_stderr);
+    /* Now: when there is something to report, the environment may be part of the damage. no-color.org: not empty. */
+    const char *no_color = from_environment("NO_COLOR=");
+    if (o->color == MO_COLOR_AUTO && no_color != NULL && no_color[0] != '\0')
+        o->color = MO_COLOR_NEVER;
 }

@@ -31,30 +31,38 @@ enum mo_mismatch { MO_MISMATCH_ABORT, MO_MISMATCH_WARN, MO_MISMATCH_OFF };
 enum mo_foreign { MO_FOREIGN_ABORT, MO_FOREIGN_WARN, MO_FOREIGN_IGNORE };
 enum mo_guards { MO_GUARDS_AUTO, MO_GUARDS_MPROTECT, MO_GUARDS_OFF };
 enum mo_mac_choice { MO_MAC_AUTO, MO_MAC_SIPHASH };
+enum mo_report_form { MO_REPORT_TEXT, MO_REPORT_JSON, MO_REPORT_ASAN };
+enum mo_color { MO_COLOR_AUTO, MO_COLOR_ALWAYS, MO_COLOR_NEVER };
+enum mo_check_when { MO_CHECK_OFF, MO_CHECK_MAIN, MO_CHECK_ALL };
+enum mo_handle_segv { MO_SEGV_OFF, MO_SEGV_ON, MO_SEGV_LATE };
 enum mo_stats_when { MO_STATS_OFF, MO_STATS_EXIT };
 
-/* One member of type size_t for each option, in the order of options.def. */
+enum { MO_LOG_PATH_SIZE = 128 };
+
+/* One member for each option, in the order of options.def: of type size_t, but for texts. */
 struct mo_options {
     size_t profile; /* enum mo_profile */
-#define OPTION_BOOL(name, ...) size_t name;
-#define OPTION_SIZE(name, ...) size_t name;
-#define OPTION_ENUM(name, ...) size_t name;
+#define OPTION_BOOL(name, ...)       size_t name;
+#define OPTION_SIZE(name, ...)       size_t name;
+#define OPTION_ENUM(name, ...)       size_t name;
+#define OPTION_TEXT(name, size, ...) char name[size];
 #include "diag/options.def"
 #undef OPTION_BOOL
 #undef OPTION_SIZE
 #undef OPTION_ENUM
+#undef OPTION_TEXT
 };
 
 /* How an option is described to people; the table is made from options.def. */
-enum mo_option_kind { MO_OPTION_BOOL, MO_OPTION_COUNT, MO_OPTION_BYTES, MO_OPTION_ENUM };
+enum mo_option_kind { MO_OPTION_BOOL, MO_OPTION_COUNT, MO_OPTION_BYTES, MO_OPTION_ENUM, MO_OPTION_TEXT };
 struct mo_option_info {
     const char *name;
     const char *values; /* enum words separated by |, or NULL */
     const char *help;
     const char *cost;
     size_t of_profile[MO_PROFILES]; /* default in each profile */
-    size_t lowest, highest;
-    size_t offset; /* of the member in struct mo_options */
+    size_t lowest, highest;         /* of a text: bytes */
+    size_t offset;                  /* of the member in struct mo_options */
     enum mo_option_kind kind;
 };
 extern const struct mo_option_info mo_option_table[];

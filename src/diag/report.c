@@ -1,64 +1,39 @@
-/* Reports: one text in a static buffer, one write, abort(). See report.h. */
+/* Reports: one text in a static buffer, few writes, then the end. See report.h. */
 #include "diag/report.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "diag/report_form.h"
+#include "diag/sealed.h"
 #include "os/os.h"
 
 enum {
-    REPORT_SIZE = 2048,
-    LAST_LINE = 64,    /* kept free for the last line, however long what stands before it */
-    WARNING_SIZE = 384 /* on the stack: warnings of several threads may come at once */
+    REPORT_SIZE = 16384,
+    LAST_LINE = 64 /* kept free for the last line, however long what stands before it */
 };
 
 /* The last report's text, for whoever opens a core file: `p mo_report_last`. Static, because the stack
  * of a thread that finds a corruption may have no room for it. */
 extern char mo_report_last[REPORT_SIZE];
-char mo_report_last[REPORT_SIZE] __attribute__((used));
+char mo_report_last[REPORT_SIZE] __attribute__((used, visibility("default")));
 
-/* The thread that reports, and its process; 0 until there is one. */
+/* The thread that reports, and its process; 0 until there is one. It holds the turn. */
 static long reporter, reporting_process;
+static struct mo_lock turn;
 
-enum mo_violation {
-    MO_DOUBLE_FREE,
-    MO_BAD_FREE,
-    MO_OVERFLOW,
-    MO_UNDERFLOW,
-    MO_WRITE_AFTER_FREE,
-    MO_MISMATCH,
-    MO_METADATA,
-};
+/* What the reporter has of the text, and how much of it is written. */
+static struct mo_text text;
+static const char *written;
+static int output = STDERR_FILENO;
 
-/* What people read about each kind: the sentence is "<action> <finding> <address><ending>". */
-static const struct {
-    const char *name, *finding, *ending, *usually, *next;
-} violations[] = {
-    [MO_DOUBLE_FREE] = {"double-free", "found a second free of chunk", "",
-                        "two parts of the program both believe they own it, or an error path frees it again",
-                        "make it repeat with 'moat run -o seed=1' and a debugger; valgrind shows both frees"},
-    [MO_BAD_FREE] =
-        {"bad-free", "of", ", which is not the start of a chunk",
-         "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator",
-         "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's"},
-    [MO_OVERFLOW] =
-        {"heap-buffer-overflow", "found bytes changed past the end of chunk", "",
-         "a copy or loop wrote more than was asked for; the write came earlier than this report",
-         "make it repeat with 'moat run -o seed=1' and watch the changed byte in a debugger, or run valgrind"},
-    [MO_UNDERFLOW] = {"heap-buffer-overflow", "found a changed header before chunk", "",
-                      "a write before the chunk's start, or past the end of the one before it",
-                      "make it repeat with 'moat run -o seed=1' and watch the header in a debugger, or run valgrind"},
-    [MO_WRITE_AFTER_FREE] = {"heap-use-after-free", "found bytes changed in the freed chunk", "",
-                             "a pointer was kept and written through after its chunk was freed",
-                             "'moat run --profile strict' holds freed chunks longer; valgrind shows the write"},
-    [MO_MISMATCH] = {"alloc-dealloc-mismatch", "of", ", which was allocated in another way",
-                     "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment",
-                     "release it by the routine that belongs to the one that allocated it"},
-    [MO_METADATA] = {"heap-metadata-corruption", "found moat's own tables changed at", "",
-                     "a write through a wild pointer, an attack, or a bug in moat",
-                     "keep the core file; if the program is innocent, report it as SECURITY.md says"},
-};
+/* Whether the process ends by an exit status. Options hold only once start-up is through. */
+static bool exits(void)
+{
+    return mo_sealed.ready && mo_sealed.options.abort_on_error == 0;
+}
 
 /* Ends the process without abort(): for a report inside a report, whose abort() would come back here. */
 static MO_NORETURN void end_at_once(void)
@@ -74,232 +49,234 @@ static MO_NORETURN void end_at_once(void)
         _exit(128 + SIGABRT);
 }
 
-/* Waits for the process to end by the thread that reports: nobody ever unlocks this. */
-static MO_NORETURN void wait_for_end(void)
+/* Where reports go: PREFIX.PROCESS of option log_path, or stderr. */
+static int open_output(long process)
 {
-    static struct mo_lock never;
-    (void)mo_trylock(&never);
-    for (;;)
-        mo_lock(&never);
+    char path[MO_LOG_PATH_SIZE + 24];
+    struct mo_text t = {path, path + sizeof path - 1};
+    if (mo_sealed.options.log_path[0] == '\0')
+        return STDERR_FILENO;
+    mo_text_string(&t, mo_sealed.options.log_path);
+    mo_text_string(&t, ".");
+    mo_text_decimal(&t, (uint64_t)process);
+    *t.at = '\0';
+    int fd = mo_os_create(path);
+    return fd >= 0 ? fd : STDERR_FILENO;
 }
 
-static void write_text(const char *text, const struct mo_text *t)
+static bool in_color(void)
 {
-    mo_os_write(STDERR_FILENO, text, (size_t)(t->at - text));
+    if (mo_sealed.options.color == MO_COLOR_NEVER)
+        return false;
+    return mo_sealed.options.color == MO_COLOR_ALWAYS || mo_os_is_terminal(output);
 }
 
-/* Returns for the one thread that may report. */
-static void become_reporter(void)
+/* The first line in bold red. The text that is kept has no colour. */
+static void write_first_line(void)
+{
+    static const char red[] = "\033[1;31m", plain[] = "\033[0m";
+    while (written < text.at && *written != '\n')
+        written++;
+    mo_os_write(output, red, sizeof red - 1);
+    mo_os_write(output, mo_report_last, (size_t)(written - mo_report_last));
+    mo_os_write(output, plain, sizeof plain - 1);
+}
+
+/* Writes what has come since the last time. */
+static void flush(void)
+{
+    const char *from = written;
+    written = text.at;
+    mo_os_write(output, from, (size_t)(text.at - from));
+}
+
+void mo_report_forked(void)
+{
+    __atomic_store_n(&turn.word, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&reporter, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&reporting_process, 0, __ATOMIC_RELEASE);
+}
+
+/* Waits until no other thread reports, for ever when that one ends the process. False: this very thread is at it; or it
+ * is a warning, and another thread is at it for so long that it may be waiting for this one, as crash handlers do. */
+static bool become_reporter(bool warning)
+{
+    long self = mo_os_thread_id(), process = mo_os_process_id();
+    long owner = __atomic_load_n(&reporting_process, __ATOMIC_ACQUIRE);
+    if (owner != 0 && owner != process)
+        mo_report_forked(); /* by a system call of its own, for one in a crash handler */
+    else if (__atomic_load_n(&reporter, __ATOMIC_RELAXED) == self)
+        return false;
+    if (!warning)
+        mo_lock(&turn);
+    else if (!mo_lock_patiently(&turn))
+        return false;
+    __atomic_store_n(&reporter, self, __ATOMIC_RELAXED);
+    __atomic_store_n(&reporting_process, process, __ATOMIC_RELEASE);
+    return true;
+}
+
+static void leave_reporter(void)
+{
+    __atomic_store_n(&reporting_process, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&reporter, 0, __ATOMIC_RELAXED);
+    /* Not mo_unlock, which leaves the lock to a thread that forks: the turn is none of those taken for a fork. */
+    if (__atomic_exchange_n(&turn.word, 0, __ATOMIC_RELEASE) != 1)
+        mo_unlock_slow(&turn);
+}
+
+/* The last line stands even where the rest had to be cut. */
+static void close_text(const struct mo_case *c, const char *before, const char *last)
+{
+    if (text.at == text.end)
+        text.at[-1] = '\n';
+    text.end = mo_report_last + REPORT_SIZE - 1;
+    mo_text_string(&text, "==");
+    mo_text_decimal(&text, c->process);
+    mo_text_string(&text, before);
+    mo_text_string(&text, last);
+    mo_text_string(&text, "\n");
+}
+
+static void collect(struct mo_case *c, struct mo_stack *stack, const void *ucontext)
+{
+    const struct mo_stack *stacks[3] = {stack};
+    if (ucontext != NULL)
+        mo_stack_of_context(stack, ucontext);
+    else
+        mo_stack_take(stack);
+    c->stack = stack;
+    if (mo_case_has_chunk(c)) {
+        stacks[1] = c->chunk->allocated;
+        stacks[2] = c->chunk->freed;
+    }
+    mo_modules_find(stacks, MO_ARRAY_LEN(stacks));
+}
+
+/* Writes the report. The caller is the reporter. ucontext: of the fault that is reported, or NULL. */
+static void write_report(struct mo_case *c, struct mo_stack *stack, const void *ucontext)
+{
+    bool ends = !c->warning && (ucontext == NULL || exits());
+    c->process = (uint64_t)reporting_process;
+    c->thread = (uint64_t)reporter;
+    c->frame = (uintptr_t)__builtin_frame_address(0);
+    text = (struct mo_text){mo_report_last, mo_report_last + REPORT_SIZE - LAST_LINE};
+    written = mo_report_last;
+    output = open_output(reporting_process);
+    switch (mo_sealed.options.report) {
+    case MO_REPORT_JSON:
+        collect(c, stack, ucontext);
+        mo_form_json(&text, c);
+        break;
+    case MO_REPORT_ASAN:
+        collect(c, stack, ucontext);
+        mo_form_asan(&text, c);
+        if (!c->warning)
+            close_text(c, "==", "ABORTING");
+        break;
+    default:
+        if (c->warning) { /* by write alone: a program in a sandbox must live on */
+            mo_form_text_warning(&text, c);
+            break;
+        }
+        mo_form_text_head(&text, c);
+        if (in_color())
+            write_first_line();
+        flush(); /* before system calls that a sandbox may end the process for */
+        collect(c, stack, ucontext);
+        mo_form_text_rest(&text, c);
+        close_text(c, "== moat: ", !ends ? "the fault takes its course" : exits() ? "exiting" : "aborting");
+    }
+    *text.at = '\0';
+    flush();
+    if (output != STDERR_FILENO)
+        mo_os_close_file(output);
+    output = STDERR_FILENO;
+    mo_report_tell(c, mo_report_last, (size_t)(text.at - mo_report_last), ends);
+}
+
+static MO_NORETURN void report(struct mo_case *c)
 {
     static const char again[] = "moat: a second violation during the first one's report: ending\n";
-    long self = mo_os_thread_id(), process = mo_os_process_id();
-    long other = 0;
-    if (!__atomic_compare_exchange_n(&reporter, &other, self, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-        long owner = __atomic_load_n(&reporting_process, __ATOMIC_ACQUIRE);
-        if (other == self) {
-            mo_os_write(STDERR_FILENO, again, sizeof again - 1);
-            end_at_once();
-        }
-        if (owner == 0 || owner == process)
-            wait_for_end();
-        /* A child forked while its parent reported, by a crash handler for one: the reporter is not here. */
-        __atomic_store_n(&reporter, self, __ATOMIC_RELAXED);
+    static struct mo_stack stack;
+    if (!become_reporter(false)) {
+        mo_os_write(STDERR_FILENO, again, sizeof again - 1);
+        end_at_once();
     }
-    __atomic_store_n(&reporting_process, process, __ATOMIC_RELEASE);
-}
-
-/* Starts a line: "==1234== " and what follows it. */
-static void start_line(struct mo_text *t, const char *label)
-{
-    mo_text_string(t, "==");
-    mo_text_decimal(t, (uint64_t)mo_os_process_id());
-    mo_text_string(t, "== ");
-    mo_text_string(t, label);
-}
-
-static void line(struct mo_text *t, const char *label, const char *text)
-{
-    if (text == NULL)
-        return;
-    start_line(t, label);
-    mo_text_string(t, text);
-    mo_text_string(t, "\n");
-}
-
-static void count(struct mo_text *t, uint64_t n, const char *unit)
-{
-    mo_text_decimal(t, n);
-    mo_text_string(t, unit);
-    if (n != 1)
-        mo_text_string(t, "s");
-}
-
-/* "1 byte past the end of a 24-byte chunk (offset 24)" */
-static void place(struct mo_text *t, const struct mo_report_chunk *c, ptrdiff_t offset)
-{
-    bool sized = c != NULL && c->requested != SIZE_MAX;
-    start_line(t, "    what: ");
-    if (offset < 0) {
-        count(t, 0 - (uint64_t)offset, " byte");
-        mo_text_string(t, " before the start of a ");
-    } else if (sized && (size_t)offset >= c->requested) {
-        count(t, (size_t)offset - c->requested + 1, " byte");
-        mo_text_string(t, " past the end of a ");
-    } else {
-        count(t, (uint64_t)offset, " byte");
-        mo_text_string(t, " into a ");
-    }
-    if (sized) {
-        mo_text_decimal(t, c->requested);
-        mo_text_string(t, "-byte ");
-    }
-    mo_text_string(t, "chunk (offset ");
-    mo_text_signed(t, offset);
-    mo_text_string(t, ")\n");
-}
-
-/* "0x7f12..., 24 bytes requested, slot of 32 bytes, live, from malloc"; what is not known is left out. */
-static void describe(struct mo_text *t, const struct mo_report_chunk *c)
-{
-    start_line(t, "    chunk: ");
-    mo_text_hex(t, c->address);
-    if (c->requested != SIZE_MAX) {
-        mo_text_string(t, ", ");
-        count(t, c->requested, " byte");
-        mo_text_string(t, " requested");
-    }
-    if (c->slot != 0) {
-        mo_text_string(t, ", slot of ");
-        count(t, c->slot, " byte");
-    }
-    if (c->state != NULL) {
-        mo_text_string(t, ", ");
-        mo_text_string(t, c->state);
-    }
-    if (c->origin != NULL) {
-        mo_text_string(t, ", from ");
-        mo_text_string(t, c->origin);
-    }
-    mo_text_string(t, "\n");
-}
-
-static struct mo_text open_report(void)
-{
-    become_reporter();
-    return (struct mo_text){mo_report_last, mo_report_last + REPORT_SIZE - LAST_LINE};
-}
-
-static MO_NORETURN void close_report(struct mo_text *t)
-{
-    if (t->at == t->end)
-        t->at[-1] = '\n';
-    t->end = mo_report_last + REPORT_SIZE - 1;
-    line(t, "moat: ", "aborting");
-    *t->at = '\0';
-    write_text(mo_report_last, t);
+    write_report(c, &stack, NULL);
+    if (exits())
+        mo_os_exit((int)mo_sealed.options.exitcode);
     /* Not our own end: a crash handler of the program's may want its SIGABRT. */
     abort();
 }
 
-static void thread_line(struct mo_text *t)
-{
-    start_line(t, "    thread: ");
-    mo_text_decimal(t, (uint64_t)mo_os_thread_id());
-    mo_text_string(t, "\n");
-}
-
-static MO_NORETURN void report(enum mo_violation v, const char *action, uintptr_t address,
-                               const struct mo_report_chunk *chunk, ptrdiff_t offset, const char *detail)
-{
-    struct mo_text t = open_report();
-    start_line(&t, "moat: ");
-    mo_text_string(&t, violations[v].name);
-    mo_text_string(&t, ": ");
-    mo_text_string(&t, action);
-    mo_text_string(&t, " ");
-    mo_text_string(&t, violations[v].finding);
-    mo_text_string(&t, " ");
-    mo_text_hex(&t, address);
-    mo_text_string(&t, violations[v].ending);
-    mo_text_string(&t, "\n");
-    if (offset != PTRDIFF_MIN)
-        place(&t, chunk, offset);
-    if (chunk != NULL && chunk->address != 0)
-        describe(&t, chunk);
-    line(&t, "    evidence: ", detail);
-    thread_line(&t);
-    line(&t, "    usually: ", violations[v].usually);
-    line(&t, "    next: ", violations[v].next);
-    close_report(&t);
-}
-
-MO_REPORT(double_free)
-{
-    report(MO_DOUBLE_FREE, action, address, chunk, offset, detail);
-}
-
-MO_REPORT(bad_free)
-{
-    report(MO_BAD_FREE, action, address, chunk, offset, detail);
-}
-
-MO_REPORT(overflow)
-{
-    report(MO_OVERFLOW, action, address, chunk, offset, detail);
-}
-
-MO_REPORT(underflow)
-{
-    report(MO_UNDERFLOW, action, address, chunk, offset, detail);
-}
-
-MO_REPORT(write_after_free)
-{
-    report(MO_WRITE_AFTER_FREE, action, address, chunk, offset, detail);
-}
-
-MO_REPORT(mismatch)
-{
-    report(MO_MISMATCH, action, address, chunk, offset, detail);
-}
-
-MO_REPORT(mismatch_warning)
-{
-    static unsigned written;
-    (void)chunk;
-    (void)offset;
-    if (__atomic_fetch_add(&written, 1, __ATOMIC_RELAXED) < MO_MISMATCH_WARNINGS)
-        mo_warn(action, address, detail);
-}
-
-MO_REPORT(metadata)
-{
-    report(MO_METADATA, action, address, chunk, offset, detail);
-}
+#define DEFINE_REPORT(name, kind)                                                                       \
+    MO_REPORT(name)                                                                                     \
+    {                                                                                                   \
+        struct mo_case c = {kind, MO_ACCESS_UNKNOWN, action, address, chunk, offset, .detail = detail}; \
+        report(&c);                                                                                     \
+    }
+DEFINE_REPORT(double_free, MO_DOUBLE_FREE)
+DEFINE_REPORT(bad_free, MO_BAD_FREE)
+DEFINE_REPORT(overflow, MO_OVERFLOW)
+DEFINE_REPORT(underflow, MO_UNDERFLOW)
+DEFINE_REPORT(write_after_free, MO_WRITE_AFTER_FREE)
+DEFINE_REPORT(mismatch, MO_MISMATCH)
+DEFINE_REPORT(metadata, MO_METADATA)
 
 void mo_panic(const char *what)
 {
-    struct mo_text t = open_report();
-    line(&t, "moat: panic: ", what);
-    thread_line(&t);
-    line(&t, "    usually: ", "a bug in moat, or no memory where it cannot go on without");
-    line(&t, "    next: ", "'moat doctor' shows what this system gives");
-    close_report(&t);
+    struct mo_case c = {.violation = MO_PANIC, .offset = PTRDIFF_MIN, .detail = what};
+    report(&c);
 }
 
-void mo_warn(const char *action, uintptr_t address, const char *detail)
+void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t address,
+                      const struct mo_report_chunk *chunk, const char *detail, const void *ucontext)
 {
-    char text[WARNING_SIZE];
-    struct mo_text t = {text, text + sizeof text - 1};
-    mo_text_string(&t, "moat: ");
-    mo_text_string(&t, action);
-    if (address != 0) {
-        mo_text_string(&t, " of ");
-        mo_text_hex(&t, address);
+    static const char *const actions[] = {"an access", "a read", "a write"};
+    static struct mo_stack stack;
+    struct mo_case c = {.violation = MO_FAULT_OVERFLOW + (unsigned)bug,
+                        .access = access,
+                        .action = actions[access],
+                        .address = address,
+                        .chunk = chunk,
+                        .offset = PTRDIFF_MIN,
+                        .detail = detail};
+    if (mo_case_has_chunk(&c))
+        c.offset = (ptrdiff_t)(address - chunk->address);
+    if (!become_reporter(false)) {
+        flush(); /* the fault was met by the report itself: what there is of it must do */
+        return;
     }
-    mo_text_string(&t, ": ");
-    mo_text_string(&t, detail);
-    t.end++;
-    mo_text_string(&t, "\n");
-    write_text(text, &t);
+    write_report(&c, &stack, ucontext);
+    if (exits())
+        mo_os_exit((int)mo_sealed.options.exitcode);
+    leave_reporter();
+}
+
+/* One more of a kind? *taken stays small, so that it never wraps. */
+static bool take_turn(unsigned *taken)
+{
+    return __atomic_load_n(taken, __ATOMIC_RELAXED) < MO_WARNINGS &&
+           __atomic_fetch_add(taken, 1, __ATOMIC_RELAXED) < MO_WARNINGS;
+}
+
+MO_COLD void mo_report_warning(bool foreign, const char *action, uintptr_t address, const struct mo_report_chunk *chunk,
+                               const char *detail)
+{
+    static unsigned counts[2];
+    static struct mo_stack stack;
+    struct mo_case c = {.violation = foreign ? MO_BAD_FREE : MO_MISMATCH,
+                        .action = action,
+                        .address = address,
+                        .chunk = chunk,
+                        .offset = PTRDIFF_MIN,
+                        .detail = detail,
+                        .warning = true};
+    if (!take_turn(&counts[foreign]) || !become_reporter(true))
+        return;
+    int saved = errno;
+    write_report(&c, &stack, NULL);
+    leave_reporter();
+    errno = saved;
 }

@@ -2,7 +2,7 @@
  *
  * A report uses write(2) only, takes no lock but its own, allocates nothing and may run in any state: on
  * a tiny stack, in a signal handler, with the heap corrupted and stdio closed. The first thread to report
- * wins; another that comes meanwhile waits for the end of the process.
+ * wins; another that comes meanwhile waits for the end of the process, or for its turn.
  */
 #ifndef MO_REPORT_H
 #define MO_REPORT_H
@@ -36,9 +36,11 @@ MO_NORETURN MO_REPORT(write_after_free); /* heap-use-after-free */
 MO_NORETURN MO_REPORT(mismatch);         /* alloc-dealloc-mismatch */
 MO_NORETURN MO_REPORT(metadata);         /* heap-metadata-corruption: moat's own tables disagree */
 
-/* The mismatch report as a warning: the process goes on. A process writes MO_MISMATCH_WARNINGS of them at most. */
-enum { MO_MISMATCH_WARNINGS = 8 };
-MO_REPORT(mismatch_warning);
+/* Mismatches and foreign pointers as warnings: the process goes on, and writes MO_WARNINGS of each kind at most. One
+ * that comes in the middle of this thread's own report, or while another thread's takes long, is not written. */
+enum { MO_WARNINGS = 8 };
+MO_COLD void mo_report_warning(bool foreign, const char *action, uintptr_t address, const struct mo_report_chunk *chunk,
+                               const char *detail);
 
 /* A bad access that the CPU has met, reported from a SIGSEGV or SIGBUS handler, which then goes on to the program's
  * own handler or the signal's default. ucontext: the handler's third argument. */
@@ -47,11 +49,14 @@ enum mo_access_bug { MO_ACCESS_OVERFLOW, MO_ACCESS_AFTER_FREE, MO_ACCESS_WILD };
 MO_COLD void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t address,
                               const struct mo_report_chunk *chunk, const char *detail, const void *ucontext);
 
-/* One warning on stderr, `moat: ` before it and a newline after; the program goes on. */
-MO_COLD void mo_warn(const char *action, uintptr_t address, const char *detail);
+/* In a forked child: whoever reports in the parent is not here. */
+void mo_report_forked(void);
 
 /* Our own bug or an impossible refusal of the system at start: says so and aborts. */
 MO_COLD MO_NORETURN void mo_panic(const char *what);
+
+/* Sets the program's callback, a moat_report_callback of moat/moat.h or NULL; returns the one before. */
+void *mo_report_set_callback(void *now);
 
 /* A formatter that needs no libc: appends to a fixed buffer, cuts what does not fit. */
 struct mo_text {

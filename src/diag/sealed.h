@@ -28,7 +28,7 @@ enum {
     MO_SMALL_MAX = 131072 + 8, /* largest request that a slab serves */
     MO_TABLE_MAX = 1024,       /* largest request whose class is looked up in a table */
     MO_TABLE_SIZE = MO_TABLE_MAX / 8 + 1,
-    MO_SLAB_SLOTS = 256, /* bits for slots in a slab's descriptor; at most 255 are used */
+    MO_SLAB_SLOTS = 2048, /* bits for slots in a slab's descriptor */
 };
 
 /* Everything about one class that the hot paths read: one cache line. Places in a thread cache are bytes from
@@ -41,13 +41,15 @@ struct mo_class {
     uint32_t random_at; /* the random half of the quarantine */
     uint32_t fifo_at;   /* the queue behind it: a ring */
     uint32_t fifo_end;
-    uint16_t random_mask; /* entries of the random half, less one */
+    uint32_t random_mask; /* entries of the random half, less one */
     uint8_t word_shift;   /* slot >> word_shift tells the state words of a region's slots apart: log2 of the stride */
     uint8_t draw;         /* random bytes that a draw under random_mask takes */
     uint8_t span_shift;   /* log2 of the bytes from one slab to the next, guard included */
     bool sampled;         /* malloc checks samples of a reused slot, not all of it */
     uint16_t slots;       /* slots of a slab */
     uint32_t slab_bytes;  /* bytes of a slab that are opened: whole pages */
+    uint32_t gate_end;    /* the hot path of free is for less ready slots than up to here: ready_end, or 0 for none */
+    uint64_t inverse;     /* of the stride: a slot's number without a division, see mo_heap_locate */
 } __attribute__((aligned(MO_CACHE_LINE)));
 _Static_assert(sizeof(struct mo_class) == MO_CACHE_LINE, "a class is one cache line");
 
@@ -56,6 +58,7 @@ struct mo_slab;
 struct mo_shard;
 
 struct mo_sealed_data {
+    struct mo_class classes[MO_CLASSES]; /* first: an instruction less to find one */
     /* Where small chunks live. heap_size is 0 before start, so that nothing is taken for one. */
     uintptr_t heap_base;
     size_t heap_size;
@@ -67,12 +70,15 @@ struct mo_sealed_data {
     size_t cache_bytes; /* bytes of a thread cache with its arrays */
     bool aes;           /* which MAC: AES rounds, else SipHash */
     bool ready;
+    bool fault_chained;              /* the SIGSEGV handler goes on to one of the program's, or is not moat's yet */
     uint8_t fence;                   /* first byte of every header */
     uint8_t small_last;              /* last class that free clears without a call */
     uint8_t class_of[MO_TABLE_SIZE]; /* (request + 7) / 8 -> class */
     uint8_t aes_keys[MO_AES_ROUNDS + 1][16] __attribute__((aligned(16)));
     uint8_t sip_key[16];
-    struct mo_class classes[MO_CLASSES];
+    /* What makes tail pattern of an AES block, and the fence: see hot_aes.c. */
+    uint8_t tail_and[16] __attribute__((aligned(16)));
+    uint8_t tail_or[16] __attribute__((aligned(16)));
     struct mo_options options;
     struct mo_os_features features;
 };

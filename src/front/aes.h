@@ -25,10 +25,12 @@ MO_INLINE void mo_v_store(uintptr_t p, mo_v16 v)
 
 #include <immintrin.h>
 
-MO_INLINE mo_v16 mo_aes_rounds(uint64_t low, uint64_t high, const uint8_t (*keys)[16])
+/* The rounds of p, fields and state, which has 16 bits. */
+MO_INLINE mo_v16 mo_aes_rounds(uint64_t p, uint32_t fields, unsigned state, const uint8_t (*keys)[16])
 {
     const __m128i *k = (const __m128i *)keys;
-    __m128i x = _mm_xor_si128(_mm_set_epi64x((long long)high, (long long)low), k[0]);
+    __m128i x = _mm_insert_epi16(_mm_insert_epi32(_mm_set_epi64x(0, (long long)p), (int)fields, 2), (int)state, 6);
+    x = _mm_xor_si128(x, k[0]);
     x = _mm_aesenc_si128(x, k[1]);
     x = _mm_aesenc_si128(x, k[2]);
     x = _mm_aesenc_si128(x, k[3]);
@@ -43,11 +45,6 @@ MO_INLINE mo_v16 mo_v_shuffle(mo_v16 v, mo_v16 index)
     return (mo_v16)_mm_shuffle_epi8((__m128i)v, (__m128i)index);
 }
 
-MO_INLINE mo_v16 mo_v_high_twice(mo_v16 v)
-{
-    return (mo_v16)_mm_unpackhi_epi64((__m128i)v, (__m128i)v);
-}
-
 /* Is any bit of v set? */
 MO_INLINE bool mo_v_any(mo_v16 v)
 {
@@ -60,20 +57,19 @@ MO_INLINE bool mo_v_common(mo_v16 a, mo_v16 b)
     return !_mm_testz_si128((__m128i)a, (__m128i)b);
 }
 
-/* The low eight bytes of v, with `low` in place of the first four. */
-MO_INLINE uint64_t mo_v_low_with(mo_v16 v, uint32_t low)
+/* v with `low` in place of its first four bytes. */
+MO_INLINE mo_v16 mo_v_with_low(mo_v16 v, uint32_t low)
 {
-    __m128i with = _mm_insert_epi32((__m128i)v, (int)low, 0);
-    return (uint64_t)((mo_v2)with)[0];
+    return (mo_v16)_mm_insert_epi32((__m128i)v, (int)low, 0);
 }
 
 #elif defined(__aarch64__)
 
 #include <arm_neon.h>
 
-MO_INLINE mo_v16 mo_aes_rounds(uint64_t low, uint64_t high, const uint8_t (*keys)[16])
+MO_INLINE mo_v16 mo_aes_rounds(uint64_t p, uint32_t fields, unsigned state, const uint8_t (*keys)[16])
 {
-    uint8x16_t x = (uint8x16_t)(mo_v2){low, high};
+    uint8x16_t x = (uint8x16_t)(mo_v2){p, fields | (uint64_t)state << 32};
     for (int i = 0; i < MO_AES_ROUNDS; i++)
         x = vaesmcq_u8(vaeseq_u8(x, vld1q_u8(keys[i])));
     return (mo_v16)veorq_u8(x, vld1q_u8(keys[MO_AES_ROUNDS]));
@@ -82,11 +78,6 @@ MO_INLINE mo_v16 mo_aes_rounds(uint64_t low, uint64_t high, const uint8_t (*keys
 MO_INLINE mo_v16 mo_v_shuffle(mo_v16 v, mo_v16 index)
 {
     return (mo_v16)vqtbl1q_u8((uint8x16_t)v, (uint8x16_t)index);
-}
-
-MO_INLINE mo_v16 mo_v_high_twice(mo_v16 v)
-{
-    return (mo_v16)vdupq_laneq_u64((uint64x2_t)v, 1);
 }
 
 MO_INLINE bool mo_v_any(mo_v16 v)
@@ -100,9 +91,9 @@ MO_INLINE bool mo_v_common(mo_v16 a, mo_v16 b)
     return mo_v_any(a & b);
 }
 
-MO_INLINE uint64_t mo_v_low_with(mo_v16 v, uint32_t low)
+MO_INLINE mo_v16 mo_v_with_low(mo_v16 v, uint32_t low)
 {
-    return (((mo_v2)v)[0] & 0xffffffff00000000ull) | low;
+    return (mo_v16)vsetq_lane_u32(low, (uint32x4_t)v, 0);
 }
 
 #endif

@@ -5,7 +5,8 @@
 #include "diag/report.h"
 #include "front/hot_names.h"
 #include "front/mac.h"
-#include "mem/large.h"
+#include "mem/dense.h"
+#include "mem/large_table.h"
 
 /* The slack field has 16 bits; where a page is larger than 4 KiB more may lie behind the payload, without a pattern. */
 static uintptr_t tail_end(const struct mo_large *l)
@@ -18,13 +19,20 @@ static void seal(const struct mo_large *l, enum mo_origin origin)
     mo_chunk_seal(l->p, l->n, tail_end(l), MO_CLASS_LARGE, origin, l->state);
 }
 
-/* Verifies header and tail, and that the header agrees with the table, or reports. */
-static void verify(const struct mo_large *l, const char *action)
+/* Are header and tail good, and does the header agree with the table? *at is where a bad tail is. */
+static bool is_good(const struct mo_large *l, enum mo_chunk_fault *fault, uintptr_t *at)
 {
     size_t n = 0;
+    *fault = mo_chunk_verify(l->p, tail_end(l), l->state, &n, at);
+    return *fault == MO_CHUNK_GOOD && n == l->n;
+}
+
+/* The same, or reports. */
+static void verify(const struct mo_large *l, const char *action)
+{
     uintptr_t at = 0;
-    enum mo_chunk_fault fault = mo_chunk_verify(l->p, tail_end(l), l->state, &n, &at);
-    if (mo_likely(fault == MO_CHUNK_GOOD && n == l->n))
+    enum mo_chunk_fault fault;
+    if (mo_likely(is_good(l, &fault, &at)))
         return;
     struct mo_report_chunk chunk = {.address = l->p, .requested = l->n, .slot = l->open_size, .state = "live, large"};
     if (fault == MO_CHUNK_BAD_TAIL)
@@ -38,6 +46,7 @@ void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin)
     if (!mo_large_take(n, align, &l))
         return NULL;
     seal(&l, origin);
+    mo_large_settle(l.p);
     return (void *)l.p;
 }
 
@@ -62,6 +71,7 @@ bool mo_big_release(uintptr_t p, struct mo_routine used)
         return false;
     verify(&l, used.action);
     (void)check_routine(&l, used);
+    mo_dense_note(p, l.n);
     mo_large_retire(&l);
     return true;
 }
@@ -85,14 +95,43 @@ enum mo_big_result mo_big_resize(uintptr_t p, size_t n, struct mo_routine *made,
     *made = check_routine(&old, *made);
     if (n <= MO_SMALL_MAX)
         return MO_BIG_MOVE;
-    if (!mo_large_resize(p, n, &now))
+    if (!mo_large_resize(p, n, &now)) {
+        mo_large_settle(p);
         return MO_BIG_MOVE;
+    }
     /* What lies between the smaller size and the old tail's end: zero, before the new tail is written. */
     size_t kept = mo_min(old.n, n);
     uintptr_t clear_to = mo_min(now.p + (tail_end(&old) - old.p), mo_large_end(&now));
     if (clear_to > now.p + kept)
         memset((void *)(now.p + kept), 0, clear_to - now.p - kept);
     seal(&now, made->origin);
+    mo_large_settle(now.p);
     *q = (void *)now.p;
     return MO_BIG_DONE;
+}
+
+size_t mo_big_check(const char *action)
+{
+    struct mo_large l = {0};
+    enum mo_chunk_fault fault;
+    uintptr_t bad = 0;
+    size_t at = 0, count = 0;
+    bool good = true;
+    if (!mo_large_hold())
+        return 0;
+    const char *tables = mo_large_fault_locked();
+    while (tables == NULL && good && mo_large_next_locked(&at, &l)) {
+        if (mo_unlikely(!mo_large_proven(&l))) {
+            tables = "an entry of the table of large chunks was changed";
+            break;
+        }
+        good = is_good(&l, &fault, &bad);
+        count++;
+    }
+    mo_large_unlock(); /* a handler of SIGABRT may allocate */
+    if (tables != NULL)
+        mo_report_metadata(action, 0, NULL, PTRDIFF_MIN, tables);
+    if (!good)
+        verify(&l, action);
+    return count;
 }

@@ -12,6 +12,9 @@ bool mo_big_release(uintptr_t p, struct mo_routine used);
 /* The requested size of the large chunk at p; false: it is none. */
 bool mo_big_size(uintptr_t p, size_t *n);
 
+/* Verifies every live large chunk and their table, or reports for `action`; how many. */
+size_t mo_big_check(const char *action);
+
 enum mo_big_result { MO_BIG_NOT, MO_BIG_DONE, MO_BIG_MOVE };
 
 /* Resizes in place or by moving pages: DONE and *q. MOVE: the caller is to copy. NOT: no such chunk. *made is what is

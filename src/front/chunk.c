@@ -44,14 +44,12 @@ static uintptr_t far_good_from(const struct mo_mark *m, uintptr_t from, uintptr_
 {
     uint64_t far[2];
     for (size_t i = 0; i < 2; i++)
-        far[i] = m->tail.words[i] | 0x0101010101010101ull; /* mo_tail_far of each byte */
+        far[i] = mo_load64((uintptr_t)&m->tail.words[i]) | 0x0101010101010101ull; /* mo_tail_far of each byte */
     uintptr_t at = end;
     for (size_t i = 1; at >= from + MO_TAIL_BLOCK + sizeof far[0]; i ^= 1) {
-        uint64_t word;
-        memcpy(&word, (const void *)(at - sizeof word), sizeof word);
-        if (word != far[i])
+        if (mo_load64(at - sizeof far[0]) != far[i])
             break;
-        at -= sizeof word;
+        at -= sizeof far[0];
     }
     return at;
 }
@@ -83,14 +81,19 @@ static uintptr_t dirty_byte(uintptr_t at, uintptr_t end)
     return at;
 }
 
+uintptr_t mo_slot_dirt_whole(uintptr_t slot, const struct mo_class *k)
+{
+    if (mo_free_header_fault(mo_load64(slot), mo_sealed.fence) != 0)
+        return slot + (mo_load8(slot) == mo_sealed.fence ? 1 : 0);
+    return dirty_byte(slot + MO_HEADER, slot + k->stride);
+}
+
 uintptr_t mo_slot_dirt(uintptr_t slot, const struct mo_class *k, unsigned state, struct mo_random *r)
 {
     uintptr_t payload = slot + MO_HEADER, end = slot + k->stride;
     uintptr_t at;
-    if (mo_free_header_fault(mo_load64(slot), mo_sealed.fence) != 0)
-        return slot + (mo_load8(slot) == mo_sealed.fence ? 1 : 0);
-    if (!k->sampled)
-        return dirty_byte(payload, end);
+    if (!k->sampled || mo_free_header_fault(mo_load64(slot), mo_sealed.fence) != 0)
+        return mo_slot_dirt_whole(slot, k);
     at = dirty_byte(payload, payload + ENDS);
     if (at == 0)
         at = dirty_byte(end - ENDS, end);

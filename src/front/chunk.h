@@ -106,6 +106,16 @@ MO_INLINE uint64_t mo_free_header_fault(uint64_t h, uint8_t fence)
 /* The same chunk by either function; cold callers use mo_mark_of, which chooses. */
 struct mo_mark mo_mark_of(uintptr_t p, uint32_t fields, unsigned state);
 
+/* Is a bit set where there should be none in the free slot, looked at whole? */
+MO_INLINE uint64_t mo_slot_small_dirt(uintptr_t slot, const struct mo_class *k)
+{
+    uint64_t dirt = mo_free_header_fault(mo_load64(slot), mo_sealed.fence);
+    uintptr_t end = slot + k->stride;
+    for (uintptr_t at = slot + MO_HEADER; at < end; at += sizeof(uint64_t))
+        dirt |= mo_load64(at);
+    return dirt;
+}
+
 enum mo_chunk_fault { MO_CHUNK_GOOD, MO_CHUNK_BAD_HEADER, MO_CHUNK_BAD_TAIL };
 
 /* Verifies the chunk at p that ends at `end`; *n is what was requested when the header is good, *at where
@@ -115,5 +125,8 @@ enum mo_chunk_fault mo_chunk_verify(uintptr_t p, uintptr_t end, unsigned state, 
 /* Is the free slot clean? Its first word and, of its payload, as much as option zero_check says: all of a small one,
  * the ends and random samples of a larger one. 0, or the address of a changed byte. */
 uintptr_t mo_slot_dirt(uintptr_t slot, const struct mo_class *k, unsigned state, struct mo_random *r);
+
+/* The same, all of it. */
+uintptr_t mo_slot_dirt_whole(uintptr_t slot, const struct mo_class *k);
 
 #endif

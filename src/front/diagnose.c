@@ -1,5 +1,6 @@
 /* Finding out which lie it was, once a check has failed: cold, thorough, and without changing anything. */
 #include "diag/report.h"
+#include "front/guarded.h"
 #include "front/hot_names.h"
 #include "front/mac.h"
 #include "front/slow.h"
@@ -28,31 +29,30 @@ static uintptr_t chunk_in(const struct mo_place *place, size_t *n)
     return 0;
 }
 
-static void describe(const struct mo_place *place, struct mo_report_chunk *chunk)
+void mo_describe_slot(const struct mo_place *place, struct mo_report_chunk *chunk)
 {
     size_t n = SIZE_MAX;
+    *chunk = (struct mo_report_chunk){.slot = place->k->stride};
     uintptr_t p = place->class == MO_CLASS_ZERO ? 0 : chunk_in(place, &n);
     chunk->address = p != 0 ? p : place->slot + MO_HEADER;
     chunk->requested = place->class == MO_CLASS_ZERO ? 0 : p != 0 ? n : SIZE_MAX;
-    chunk->slot = place->k->stride;
     chunk->state = state_name(mo_state_load(place->state));
-    chunk->origin = NULL;
     if (p != 0)
         chunk->origin = mo_origin_name(mo_header_origin(mo_load64(p - MO_HEADER)));
 }
 
-void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k)
+void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k, const char *action)
 {
     struct mo_report_chunk chunk = {.address = slot + MO_HEADER,
                                     .requested = SIZE_MAX,
                                     .slot = k->stride,
-                                    .state = "free, about to be reused"};
+                                    .state = "free"};
     uintptr_t end = slot + k->stride, at = slot;
     if (mo_load8(slot) == mo_sealed.fence)
         at++;
     while (at < end && mo_load8(at) == 0)
         at++;
-    mo_report_write_after_free("malloc", chunk.address, &chunk, (ptrdiff_t)(at - chunk.address),
+    mo_report_write_after_free(action, chunk.address, &chunk, (ptrdiff_t)(at - chunk.address),
                                "a freed chunk is kept zero until its reuse, and this byte is not");
 }
 
@@ -61,7 +61,7 @@ void mo_report_raced(uintptr_t p, const char *action)
     struct mo_place place;
     struct mo_report_chunk chunk = {.address = p, .requested = SIZE_MAX};
     if (mo_heap_locate(p, &place))
-        describe(&place, &chunk);
+        mo_describe_slot(&place, &chunk);
     mo_report_double_free(action, p, &chunk, PTRDIFF_MIN, "another thread has freed the chunk at the same time");
 }
 
@@ -71,7 +71,7 @@ static MO_NORETURN void report_live(uintptr_t p, const struct mo_place *place, c
     struct mo_report_chunk chunk;
     uintptr_t end = place->slot + place->k->stride, at = 0;
     size_t n = 0;
-    describe(place, &chunk);
+    mo_describe_slot(place, &chunk);
     switch (p % 8 == 0 && p >= place->slot + MO_HEADER ? mo_chunk_verify(p, end, mo_state_load(place->state), &n, &at)
                                                        : MO_CHUNK_BAD_HEADER) {
     case MO_CHUNK_BAD_TAIL:
@@ -96,6 +96,17 @@ static MO_NORETURN void report_live(uintptr_t p, const struct mo_place *place, c
         "the header before the chunk was changed: an underflow, an overflow of the chunk before, or a forgery");
 }
 
+void mo_report_live_slot(const struct mo_place *place, const char *action)
+{
+    struct mo_report_chunk chunk;
+    mo_describe_slot(place, &chunk);
+    if (chunk.origin != NULL) /* its header verifies */
+        report_live(chunk.address, place, action);
+    mo_report_underflow(action, chunk.address, &chunk, -MO_HEADER,
+                        "the header before the chunk was changed: an underflow, an overflow of the chunk before, or a "
+                        "forgery");
+}
+
 static MO_NORETURN void report_large(uintptr_t p, const struct mo_large *l, const char *action)
 {
     struct mo_report_chunk chunk = {.address = l->p,
@@ -110,7 +121,7 @@ static MO_NORETURN void report_large(uintptr_t p, const struct mo_large *l, cons
 static void report_foreign(uintptr_t p, const char *action)
 {
     if (mo_sealed.options.foreign == MO_FOREIGN_WARN)
-        mo_warn(action, p, "the address is in none of moat's mappings; it is left alone");
+        mo_report_warning(true, action, p, NULL, "the address is in none of moat's mappings; it is left alone");
     if (mo_sealed.options.foreign == MO_FOREIGN_ABORT)
         mo_report_bad_free(action, p, NULL, PTRDIFF_MIN,
                            "the address is in none of moat's mappings: a stack, global or foreign address");
@@ -122,13 +133,15 @@ void mo_report_bad_pointer(uintptr_t p, const char *action)
     struct mo_large large;
     struct mo_report_chunk chunk;
 
+    if (mo_pool_holds(p))
+        mo_guarded_report(p, action);
     if (mo_large_around(p, &large))
         report_large(p, &large, action);
     if (mo_heap_locate(p, &place)) {
         unsigned state = mo_state_load(place.state);
         if ((state & MO_STATE_LIVE) != 0 && place.class != MO_CLASS_ZERO)
             report_live(p, &place, action);
-        describe(&place, &chunk);
+        mo_describe_slot(&place, &chunk);
         if (p != place.slot + MO_HEADER && (p % 16 != 0 || place.class == MO_CLASS_ZERO))
             mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is not a chunk's start");
         if ((state & (MO_STATE_GENERATION | MO_STATE_OWNER)) == 0)

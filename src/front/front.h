@@ -28,12 +28,16 @@ void mo_release(void *p, enum mo_origin origin);
 void mo_release_aligned(void *p, size_t align, enum mo_origin origin);
 void mo_release_sized_aligned(void *p, size_t n, size_t align, enum mo_origin origin);
 
-/* Changes the size of p, which is not NULL, to n, which may be 0; the chunk may move. NULL without memory: p is
- * as before. */
+/* Changes the size of p, which is not NULL, to n, which may be 0; the chunk may move. NULL without memory, or for a
+ * foreign p that option foreign lets pass: p is as before. */
 void *mo_resize(void *p, size_t n) MO_CHECKED;
 
 /* The bytes that were asked for at p, a live chunk; all may be written. 0 for NULL. */
 size_t mo_usable_size(const void *p);
+
+/* Verifies every live chunk, every free slot and moat's tables, or reports for `action`; how many chunks were live.
+ * Other threads may go on: what they are changing at the moment is passed by. */
+size_t mo_check_heap(const char *action);
 
 /* Start-up if it has not been; everything above does it by itself. */
 void mo_front_start(void);

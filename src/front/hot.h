@@ -1,13 +1,14 @@
 /* The hot path: allocate and release of small chunks, readable top to bottom.
  *
  * Compiled twice, by hot_aes.c and hot_siphash.c, which first define how a chunk is marked:
- *   struct mark;  mark(p, fields, state);  mark_header(m);
- *   tail_store(m, from, to) into a payload of zeros, tail_blend(m, from, to) behind any
- *   mark_good(m, header, end): the header is m's; tail and fence are as they were written
- *   tail_good(m, from, to): the tail alone
+ *   struct mark;  mark(p, fields, state);  mark_header(m)
+ *   near_store(m, s, end): tail of s bytes, less than NEAR, into a payload of zeros; may write the fence at `end`
+ *   far_store(m, from, end): a longer tail;  tail_blend(m, from, end): any tail behind a payload that holds data
+ *   near_good(m, s, end), far_good(m, from, end): tail and fence are as they were written
  *   any_bit(v): is a bit set in the vector
  * and MO_HOT(name), the suffix of the functions made here. Checks are arithmetic, then one compare; which
- * lie it was is found out in slow.c. No locks, no atomics, no calls. What each line is for: hardening.md.
+ * lie it was is found out in slow.c. Chunks with a long tail or a large slot end in functions of their own, so that
+ * they cost the others no registers. No locks, no atomics, no calls. What each line is for: hardening.md.
  */
 #include "cache/cache.h"
 #include "front/chunk.h"
@@ -32,24 +33,31 @@ MO_INLINE void payload_clear(uintptr_t p, uintptr_t end)
     *(v2 *)(end - 16) = zero;
 }
 
+__attribute__((noinline)) static void *finish_far(struct mark m, uintptr_t p, uintptr_t tail, uintptr_t end,
+                                                  uint16_t *word, unsigned state)
+{
+    far_store(m, tail, end);
+    mo_state_publish(word, state);
+    return (void *)p;
+}
+
 /* small: n is at most MO_TABLE_MAX. */
 MO_INLINE void *allocate(size_t n, enum mo_origin origin, bool small)
 {
     struct mo_cache *c = mo_cache_mine;
     unsigned class = small ? mo_sealed.class_of[(n + 7) / 8] : mo_class_of_medium(n);
-    struct mo_stock *stock = &c->stock[class];
+    struct mo_stock *stock = mo_cache_stock(c, class);
     const struct mo_class *k = &mo_sealed.classes[class];
-    uint32_t top = stock->top;
-    if (mo_unlikely(top <= k->ready_at))
-        return mo_allocate_slow(n, origin);
-    top -= (uint32_t)sizeof(uintptr_t);
+    /* A stack without a ready slot has a 0 on top, which lies outside of the heap. */
+    uint32_t top = stock->top - (uint32_t)sizeof(uintptr_t);
     uintptr_t slot = *mo_cache_at(c, top);
-    stock->top = top; /* here, and taken back when the slot is refused: the fewer values live on, the better */
     if (mo_unlikely(slot - mo_sealed.heap_base >= mo_sealed.heap_size))
-        return mo_allocate_refused(n, origin);
+        return mo_allocate_slow(n, origin);
+    stock->top = top; /* here, and taken back when the slot is refused: the fewer values live on, the better */
+    __builtin_prefetch((const void *)*mo_cache_at(c, top - 2 * (uint32_t)sizeof(uintptr_t)), 1);
     uint16_t *word = mo_state_of(mo_granule_of(slot), k, slot);
     unsigned state = mo_state_load(word);
-    uint64_t refuse = (state & (MO_STATE_LIVE | MO_STATE_OWNER)) ^ c->expect;
+    uint64_t refuse = (state ^ c->expect) & (MO_STATE_LIVE | MO_STATE_OWNER);
 
     /* The fence first: on an untouched page the first access is then a write, one page fault, not two. */
     uintptr_t p = slot + MO_HEADER, end = slot + k->stride;
@@ -65,11 +73,13 @@ MO_INLINE void *allocate(size_t n, enum mo_origin origin, bool small)
     if (mo_unlikely(!small && k->sampled ? mo_slot_dirt(slot, k, state, c->random) != 0 : payload_dirty(p, end)))
         return mo_allocate_refused(n, origin);
 
-    state = mo_state_next_life(state);
+    state = (uint16_t)(state + c->advance);
     uintptr_t tail = p + n;
     struct mark m = mark(p, k->fields | (uint32_t)origin << 14 | (uint32_t)(end - tail) << 16, state);
     mo_store_header(slot, mark_header(m));
-    tail_store(m, tail, end);
+    if (mo_unlikely(end - tail >= NEAR))
+        return finish_far(m, p, tail, end, word, state);
+    near_store(m, end - tail, end);
     mo_state_publish(word, state);
     return (void *)p;
 }
@@ -95,6 +105,8 @@ void *MO_HOT(mo_malloc)(size_t n)
     return allocate(n, MO_ORIGIN_MALLOC, true);
 }
 
+static void release_far(uintptr_t p, bool told, size_t n, enum mo_origin origin);
+
 MO_INLINE void leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
 {
     if (told)
@@ -104,28 +116,42 @@ MO_INLINE void leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
 }
 
 /* p lies in a granule g of the heap. told: n is what the caller says that it asked for. */
-MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_t n, enum mo_origin origin, bool small)
+MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_t n, enum mo_origin origin, bool small,
+                       bool near)
 {
     struct mo_cache *c = mo_cache_mine;
     const struct mo_class *k = &mo_sealed.classes[g->class];
-    struct mo_stock *stock = &c->stock[g->class];
-    uintptr_t slot = p - MO_HEADER; /* of a plain chunk; mark_good turns aligned ones down */
+    struct mo_stock *stock = mo_cache_stock(c, g->class);
+    uintptr_t slot = p - MO_HEADER; /* of a plain chunk; aligned ones have another class in their header */
     uint16_t *word = mo_state_of(g, k, slot);
     unsigned state = mo_state_load(word);
     /* Live before anything in memory is looked at: a closed slab would fault. */
-    if (mo_unlikely((state & MO_STATE_LIVE) == 0 || !mo_quarantine_gate(c, k, stock))) {
+    if (mo_unlikely((state & MO_STATE_LIVE) == 0)) {
         leave(p, told, n, origin);
         return;
     }
     /* All of the header but the slack is known: another origin, an aligned chunk and a changed bit fail alike. */
     uintptr_t end = slot + k->stride;
     uint64_t header = mo_load64(slot);
-    struct mark m = mark(p, ((uint32_t)header & 0xffff0000) | k->fields | (uint32_t)origin << 14, state);
-    if (mo_unlikely(!mark_good(m, header, end) || (told && n != end - p - mo_header_slack(header)))) {
+    uint32_t given = (uint32_t)header;
+    if (near && mo_unlikely(given >= NEAR << 16)) { /* the slack lies on top */
+        release_far(p, told, n, origin);
+        return;
+    }
+    if (mo_unlikely(!mo_quarantine_gate(c, k, stock))) {
         leave(p, told, n, origin);
         return;
     }
-    if (mo_unlikely(!mo_state_replace(word, state, (state & MO_STATE_GENERATION) | c->owner)))
+    struct mark m = mark(p, (given & 0xffff0000) | k->fields | (uint32_t)origin << 14, state);
+    /* The header first: `end` may be anywhere when p is no plain chunk's. */
+    size_t slack = given >> 16;
+    if (mo_unlikely(header != mark_header(m)) ||
+        mo_unlikely(!(near ? near_good(m, slack, end) : far_good(m, end - slack, end))) ||
+        (told && mo_unlikely(n != end - p - slack))) {
+        leave(p, told, n, origin);
+        return;
+    }
+    if (mo_unlikely(!mo_state_replace(word, state, state + c->retire)))
         mo_report_raced(p, "free");
     if (small)
         payload_clear(p, end);
@@ -135,13 +161,22 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
     mo_quarantine_swap(c, k, stock, slot);
 }
 
+__attribute__((noinline)) static void release_far(uintptr_t p, bool told, size_t n, enum mo_origin origin)
+{
+    const struct mo_granule *g = mo_granule_of(p);
+    if (g->class > mo_sealed.small_last)
+        release(p, g, told, n, origin, false, false);
+    else
+        release(p, g, told, n, origin, true, false);
+}
+
 __attribute__((noinline)) static void release_medium(uintptr_t p, const struct mo_granule *g, bool told, size_t n,
                                                      enum mo_origin origin)
 {
     if (g->class == MO_CLASS_ZERO) /* addresses only */
         leave(p, told, n, origin);
     else
-        release(p, g, told, n, origin, false);
+        release(p, g, told, n, origin, false, true);
 }
 
 MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin origin)
@@ -152,7 +187,7 @@ MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin orig
     else if (mo_unlikely(g->class > mo_sealed.small_last))
         release_medium(p, g, told, n, origin);
     else
-        release(p, g, told, n, origin, true);
+        release(p, g, told, n, origin, true, true);
 }
 
 /* With origin and size known to the compiler as far as the routine says: each is a few instructions less. */
@@ -183,5 +218,5 @@ bool MO_HOT(mo_chunk_good)(uintptr_t p, uintptr_t end, unsigned state)
     uint64_t header = mo_load64(p - MO_HEADER);
     size_t s = mo_header_slack(header);
     struct mark m = mark(p, (uint32_t)header, state);
-    return header == mark_header(m) && s <= end - p && mo_load8(end) == mo_sealed.fence && tail_good(m, end - s, end);
+    return header == mark_header(m) && s <= end - p && (s < NEAR ? near_good(m, s, end) : far_good(m, end - s, end));
 }

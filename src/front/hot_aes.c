@@ -8,36 +8,68 @@
 
 typedef uint64_t v2 __attribute__((vector_size(16), may_alias, aligned(1)));
 
+/* The 16 bytes of a block, or lanes: 0..3 are replaced by the header's fields, the first of which is the fence, 4..7
+ * are the MAC, so that the low half is the header; 8..15 make the tail's pattern, its first byte from lane 8, its
+ * second, which is 0, from lane 9. */
+enum { LANE_FENCE = 0, LANE_FIRST = 8, LANE_SECOND = 9, LANES = 16 };
+
 struct mark {
-    mo_v16 rounds;
-    mo_v16 tail;
-    uint32_t fields;
+    mo_v16 lanes;
 };
 
-/* Shuffle indices: loaded at +s they move a block's first s bytes to its last s places and make the rest 0. */
-static const int8_t slide[32] __attribute__((aligned(32))) = {
-    -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128, -128,
-    0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
+/* For tails of s bytes, at most 15: row s shuffles the lanes into the 16 bytes that end with the tail and, behind it,
+ * the fence; what lies before becomes 0 (by index 128). mask: the bytes of tail and fence. */
+static const struct {
+    uint8_t index[16], mask[16];
+} rows[16] __attribute__((aligned(32))) = {
+    /* clang-format off */
+    {{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 8, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 8, 9, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 8, 9, 10, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 8, 9, 10, 11, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 8, 9, 10, 11, 12, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 128, 128, 8, 9, 10, 11, 12, 13, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 128, 8, 9, 10, 11, 12, 13, 14, 0},
+     {0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 128, 8, 9, 10, 11, 12, 13, 14, 15, 0},
+     {0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 128, 8, 9, 10, 11, 12, 13, 14, 15, 10, 0},
+     {0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 128, 8, 9, 10, 11, 12, 13, 14, 15, 10, 11, 0},
+     {0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 128, 8, 9, 10, 11, 12, 13, 14, 15, 10, 11, 12, 0},
+     {0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 128, 8, 9, 10, 11, 12, 13, 14, 15, 10, 11, 12, 13, 0},
+     {0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 128, 8, 9, 10, 11, 12, 13, 14, 15, 10, 11, 12, 13, 14, 0},
+     {0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{128, 8, 9, 10, 11, 12, 13, 14, 15, 10, 11, 12, 13, 14, 15, 0},
+     {0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    {{8, 9, 10, 11, 12, 13, 14, 15, 10, 11, 12, 13, 14, 15, 10, 0},
+     {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+    /* clang-format on */
 };
 
-/* Masks: loaded at + 16 - s the first s bytes are set. */
-static const int8_t first[32] __attribute__((aligned(32))) = {
-    -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-};
+/* The pattern's 16 bytes, for longer tails: those of row 15 and one more. */
+static const uint8_t pattern[16]
+    __attribute__((aligned(16))) = {8, 9, 10, 11, 12, 13, 14, 15, 10, 11, 12, 13, 14, 15, 10, 11};
 
 MO_INLINE struct mark mark(uintptr_t p, uint32_t fields, unsigned state)
 {
-    struct mark m;
-    m.rounds = mo_aes_rounds(p, fields | (uint64_t)state << 32, mo_sealed.aes_keys);
-    mo_v2 keep = {mo_tail_and[0], mo_tail_and[1]}, set = {mo_tail_or[0], mo_tail_or[1]};
-    m.tail = (mo_v16)(((mo_v2)mo_v_high_twice(m.rounds) & keep) | set);
-    m.fields = fields;
-    return m;
+    return (struct mark){mo_v_with_low(mo_aes_rounds(p, fields, state, mo_sealed.aes_keys), fields)};
 }
 
 MO_INLINE uint64_t mark_header(struct mark m)
 {
-    return mo_v_low_with(m.rounds, m.fields);
+    return ((mo_v2)m.lanes)[0];
 }
 
 MO_INLINE bool any_bit(v2 v)
@@ -45,75 +77,68 @@ MO_INLINE bool any_bit(v2 v)
     return mo_v_any((mo_v16)v);
 }
 
-MO_INLINE mo_v16 far_tail(struct mark m)
+/* The lanes with the properties of pattern and fence. */
+MO_INLINE mo_v16 shaped(struct mark m)
+{
+    return (m.lanes & *(const mo_v16 *)mo_sealed.tail_and) | *(const mo_v16 *)mo_sealed.tail_or;
+}
+
+MO_INLINE mo_v16 row_of(struct mark m, size_t s)
+{
+    return mo_v_shuffle(shaped(m), *(const mo_v16 *)rows[s].index);
+}
+
+MO_INLINE mo_v16 first_block(struct mark m)
+{
+    return mo_v_shuffle(shaped(m), *(const mo_v16 *)pattern);
+}
+
+MO_INLINE mo_v16 far_block(mo_v16 first)
 {
     mo_v2 odd = {0x0101010101010101ull, 0x0101010101010101ull};
-    return (mo_v16)((mo_v2)m.tail | odd);
+    return (mo_v16)((mo_v2)first | odd);
 }
 
-/* Writes the tail into a payload that is zero. */
-MO_INLINE void tail_store(struct mark m, uintptr_t from, uintptr_t end)
+MO_INLINE void near_store(struct mark m, size_t s, uintptr_t end)
 {
-    size_t s = end - from;
-    if (mo_likely(s <= 16)) {
-        mo_v_store(end - 16, mo_v_shuffle(m.tail, mo_v_load((uintptr_t)slide + s)));
-        return;
-    }
-    mo_v16 far = far_tail(m);
+    mo_v_store(end - 15, row_of(m, s));
+}
+
+/* Its first block at `from`, further ones counted back from its end. */
+MO_INLINE void far_store(struct mark m, uintptr_t from, uintptr_t end)
+{
+    mo_v16 first = first_block(m), far = far_block(first);
     for (uintptr_t at = end - 16; at > from; at -= 16)
         mo_v_store(at, far);
-    mo_v_store(from, m.tail);
+    mo_v_store(from, first);
 }
 
-/* Writes the tail behind a payload that holds data. */
 MO_INLINE void tail_blend(struct mark m, uintptr_t from, uintptr_t end)
 {
-    size_t s = end - from;
-    if (s > 16) {
-        tail_store(m, from, end);
-        return;
-    }
-    mo_v16 index = mo_v_load((uintptr_t)slide + s);
-    mo_v16 in_tail = (mo_v16)((mo_v16s)index >= 0);
-    mo_v_store(end - 16, (mo_v_load(end - 16) & ~in_tail) | mo_v_shuffle(m.tail, index));
+    mo_v16 block = first_block(m);
+    if (end - from >= NEAR)
+        far_store(m, from, end);
+    else
+        __builtin_memcpy((void *)from, &block, end - from);
 }
 
-/* The tail of more than a block. */
+MO_INLINE bool near_good(struct mark m, size_t s, uintptr_t end)
+{
+    return !mo_v_common(mo_v_load(end - 15) ^ row_of(m, s), *(const mo_v16 *)rows[s].mask);
+}
+
 MO_INLINE bool far_good(struct mark m, uintptr_t from, uintptr_t end)
 {
-    mo_v16 far = far_tail(m);
-    mo_v16 fault = mo_v_load(from) ^ m.tail;
+    mo_v16 first = first_block(m), far = far_block(first);
+    mo_v16 fault = mo_v_load(from) ^ first;
     uintptr_t at = end - 16;
     for (; at >= from + 16; at -= 16)
         fault |= mo_v_load(at) ^ far;
-    if (at > from) { /* the block that the first one overlaps */
-        mo_v16 in_tail = (mo_v16)((mo_v16s)mo_v_load((uintptr_t)slide + (at - from)) >= 0);
+    if (at > from) { /* the block that the first one overlaps: its last bytes, as many as a row's mask has set */
+        mo_v16 in_tail = *(const mo_v16 *)rows[at - from - 1].mask;
         fault |= (mo_v_load(at) ^ far) & in_tail;
     }
-    return !mo_v_any(fault);
-}
-
-/* A tail of at most a block. Reads a whole block from its start: what is behind it is masked, and a slab or mapping has
- * 16 bytes behind its last slot. */
-MO_INLINE bool near_good(struct mark m, uintptr_t from, size_t s)
-{
-    return !mo_v_common(mo_v_load(from) ^ m.tail, mo_v_load((uintptr_t)first + 16 - s));
-}
-
-MO_INLINE bool tail_good(struct mark m, uintptr_t from, uintptr_t end)
-{
-    size_t s = end - from;
-    return s > 16 ? far_good(m, from, end) : near_good(m, from, s);
-}
-
-MO_INLINE bool mark_good(struct mark m, uint64_t header, uintptr_t end)
-{
-    if (header != mark_header(m)) /* first: `end` may be anywhere when p is no plain chunk's */
-        return false;
-    size_t s = mo_header_slack(header);
-    if (mo_likely(s <= 16))
-        return mo_load8(end) == mo_sealed.fence && near_good(m, end - s, s);
-    return mo_load8(end) == mo_sealed.fence && far_good(m, end - s, end);
+    return mo_load8(end) == mo_sealed.fence && !mo_v_any(fault);
 }
 
 #define MO_HOT(name) name##_aes
@@ -124,7 +149,7 @@ struct mo_mark mo_mark_aes(uintptr_t p, uint32_t fields, unsigned state)
     struct mark m = mark(p, fields, state);
     struct mo_mark out;
     out.header = mark_header(m);
-    mo_v_store((uintptr_t)out.tail.bytes, m.tail);
+    mo_v_store((uintptr_t)out.tail.bytes, first_block(m));
     return out;
 }
 
@@ -133,12 +158,25 @@ bool mo_hot_has_aes(void)
     return true;
 }
 
+void mo_hot_start(void)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        mo_sealed.tail_and[i] = 0xff;
+        mo_sealed.tail_or[i] = i != LANE_FENCE;
+    }
+    mo_sealed.tail_and[LANE_FIRST] = 0x74; /* in the fence's set */
+    mo_sealed.tail_or[LANE_FIRST] = 0x83;
+    mo_sealed.tail_and[LANE_SECOND] = mo_sealed.tail_or[LANE_SECOND] = 0;
+}
+
 #else
 
 bool mo_hot_has_aes(void)
 {
     return false;
 }
+
+void mo_hot_start(void) {}
 
 /* No AES instructions on this architecture: mo_sealed.aes is never true. */
 struct mo_mark mo_mark_aes(uintptr_t p, uint32_t fields, unsigned state)

@@ -13,6 +13,7 @@
  * registers. */
 enum { MO_CLEAR_INLINE = 528 };
 
+void mo_hot_start(void);   /* writes the constants in mo_sealed that hot_aes.c works with; the fence is there */
 bool mo_hot_has_aes(void); /* was hot_aes.c compiled for AES instructions? */
 void *mo_allocate_aes(size_t n, enum mo_origin origin);
 void *mo_malloc_aes(size_t n);

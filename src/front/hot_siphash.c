@@ -23,30 +23,33 @@ MO_INLINE uint8_t pattern(const struct mark *m, uintptr_t at, uintptr_t from, ui
                                      : mo_tail_far(m->m.tail.bytes[(0 - (end - at)) % MO_TAIL_BLOCK]);
 }
 
-MO_INLINE void tail_store(struct mark m, uintptr_t from, uintptr_t end)
+MO_INLINE void tail_blend(struct mark m, uintptr_t from, uintptr_t end)
 {
     for (uintptr_t at = from; at < end; at++)
         mo_store8(at, pattern(&m, at, from, end));
 }
 
-MO_INLINE void tail_blend(struct mark m, uintptr_t from, uintptr_t end)
+MO_INLINE void far_store(struct mark m, uintptr_t from, uintptr_t end)
 {
-    tail_store(m, from, end);
+    tail_blend(m, from, end);
 }
 
-MO_INLINE bool tail_good(struct mark m, uintptr_t from, uintptr_t end)
+MO_INLINE void near_store(struct mark m, size_t s, uintptr_t end)
 {
-    int fault = 0;
+    tail_blend(m, end - s, end);
+}
+
+MO_INLINE bool far_good(struct mark m, uintptr_t from, uintptr_t end)
+{
+    int fault = mo_load8(end) ^ mo_sealed.fence;
     for (uintptr_t at = from; at < end; at++)
         fault |= mo_load8(at) ^ pattern(&m, at, from, end);
     return fault == 0;
 }
 
-MO_INLINE bool mark_good(struct mark m, uint64_t header, uintptr_t end)
+MO_INLINE bool near_good(struct mark m, size_t s, uintptr_t end)
 {
-    size_t s = mo_header_slack(header);
-    /* The order matters: `end` may be anywhere when p is no plain chunk's. */
-    return header == m.m.header && mo_load8(end) == mo_sealed.fence && tail_good(m, end - s, end);
+    return far_good(m, end - s, end);
 }
 
 typedef uint64_t v2 __attribute__((vector_size(16), may_alias, aligned(1)));

@@ -4,6 +4,8 @@
 
 #include "front/chunk.h"
 
+enum { NEAR = 16 }; /* bytes of a tail that is not short any more */
+
 #define MO_MAC_MASK 0xffffffff00000000ull
 
 /* Masks that give the pattern its first two bytes' properties and leave no other byte 0. As memory bytes. */

@@ -48,5 +48,5 @@ void mo_check_routine(const struct mo_report_chunk *chunk, struct mo_routine mad
     *t.at = '\0';
     if (mo_sealed.options.mismatch == MO_MISMATCH_ABORT)
         mo_report_mismatch(used.action, chunk->address, chunk, PTRDIFF_MIN, detail);
-    mo_report_mismatch_warning(used.action, chunk->address, chunk, PTRDIFF_MIN, detail);
+    mo_report_warning(false, used.action, chunk->address, chunk, detail);
 }

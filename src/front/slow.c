@@ -5,18 +5,21 @@
 
 #include "diag/report.h"
 #include "front/big.h"
+#include "front/check.h"
+#include "front/guarded.h"
 #include "front/hot_names.h"
 #include "front/thread.h"
+#include "guard/sampler.h"
 #include "mem/classes.h"
 
 /* Makes the free slot, whose state word must name `owner`, a live chunk whose payload is the first multiple
  * of align. The state word changes by compare and exchange: caches with MO_OWNER_SHARED share that name. */
-static void *hand_out(uintptr_t slot, unsigned owner, size_t n, size_t align, enum mo_origin origin,
+static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, size_t align, enum mo_origin origin,
                       struct mo_random *r)
 {
     struct mo_place place;
-    if (mo_unlikely(!mo_heap_locate(slot, &place) || place.slot != slot))
-        mo_report_metadata("malloc", slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot");
+    if (mo_unlikely(!mo_heap_locate(slot, &place) || place.slot != slot || place.class != class))
+        mo_report_metadata("malloc", slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot of its class");
     uint16_t state = (uint16_t)place.seen;
     uint16_t live = (uint16_t)mo_state_next_life(state), made = live | MO_STATE_BUSY;
     uintptr_t p = slot + MO_HEADER;
@@ -31,7 +34,7 @@ static void *hand_out(uintptr_t slot, unsigned owner, size_t n, size_t align, en
     uintptr_t end = slot + place.k->stride;
     mo_store8(end, mo_sealed.fence);
     if (mo_unlikely(mo_slot_dirt(slot, place.k, state, r) != 0))
-        mo_report_dirty_slot(slot, place.k);
+        mo_report_dirty_slot(slot, place.k, "malloc");
     p = mo_align_up(p, align);
     mo_chunk_seal(p, n, end, align > MO_ALIGN_PLAIN ? MO_CODE_ALIGNED + mo_log2(align) : place.class, origin, live);
     mo_state_publish(place.state, live);
@@ -45,7 +48,7 @@ static void *allocate_bare(unsigned class, size_t n, size_t align, enum mo_origi
     void *p = NULL;
     struct mo_random *r = mo_thread_random();
     if (mo_arena_take(0, class, MO_OWNER_SHARED, &slot, 1, r) == 1)
-        p = hand_out(slot, MO_OWNER_SHARED, n, align, origin, r);
+        p = hand_out(slot, class, MO_OWNER_SHARED, n, align, origin, r);
     mo_thread_random_done();
     return p;
 }
@@ -58,7 +61,7 @@ static void *allocate_class(unsigned class, size_t n, size_t align, enum mo_orig
         return allocate_bare(class, n, align, origin);
     if (mo_cache_ready(c, class) == 0 && mo_thread_refill(c, class) == 0)
         return NULL;
-    return hand_out(mo_cache_pop(c, &c->stock[class]), c->owner, n, align, origin, c->random);
+    return hand_out(mo_cache_pop(c, &c->stock[class]), class, c->owner, n, align, origin, c->random);
 }
 
 static void *or_no_memory(void *p)
@@ -75,18 +78,30 @@ void *mo_allocate_slow(size_t n, enum mo_origin origin)
         return or_no_memory(mo_big_allocate(n, 1, origin));
     unsigned class = n != 0 ? mo_class_of(n) : MO_CLASS_ZERO;
     struct mo_cache *c = mo_thread_cache();
+    bool due = mo_sampler_is_due();
+    void *p = due ? mo_guarded_allocate(n, 1, origin) : NULL;
+    if (p != NULL)
+        return p;
     /* A refilled stock goes back to the hot path; what it turned down before is looked at here. */
-    if (c != NULL && mo_cache_ready(c, class) == 0 && class != MO_CLASS_ZERO && mo_thread_refill(c, class) != 0 &&
-        c->owner != MO_OWNER_SHARED)
+    if (!due && c != NULL && mo_cache_ready(c, class) == 0 && class != MO_CLASS_ZERO &&
+        mo_thread_refill(c, class) != 0 && c->owner != MO_OWNER_SHARED)
         return mo_hot_allocate(n, origin);
-    void *p = allocate_class(class, n, 1, origin);
+    p = allocate_class(class, n, 1, origin);
     /* The reservation is full or can't be opened further: a mapping of its own may still fit. */
     return p != NULL ? p : or_no_memory(mo_big_allocate(n, 1, origin));
 }
 
 void *mo_allocate_refused(size_t n, enum mo_origin origin)
 {
-    mo_cache_mine->stock[mo_class_of(n)].top += (uint32_t)sizeof(uintptr_t);
+    struct mo_cache *c = mo_cache_mine;
+    struct mo_stock *stock = &c->stock[mo_class_of(n)];
+    struct mo_place place;
+    uintptr_t slot = *mo_cache_at(c, stock->top);
+    stock->top += (uint32_t)sizeof(uintptr_t);
+    /* All of the slot: what one set of samples has found the next one may miss (attack sampled_write). */
+    if (mo_heap_locate(slot, &place) && place.slot == slot &&
+        (place.seen & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->expect && mo_slot_dirt_whole(slot, place.k) != 0)
+        mo_report_dirty_slot(slot, place.k, "malloc");
     return mo_allocate_slow(n, origin);
 }
 
@@ -95,7 +110,10 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
     if (align <= MO_ALIGN_PLAIN)
         return mo_hot_allocate(n, origin);
     mo_front_start();
-    void *p = NULL;
+    (void)mo_thread_cache(); /* a thread's first allocation may be due, too */
+    void *p = mo_sampler_is_due() ? mo_guarded_allocate(n, align, origin) : NULL;
+    if (p != NULL)
+        return p;
     if (n <= MO_SMALL_MAX && align <= MO_SLOT_ALIGN && n + align <= MO_SMALL_MAX)
         p = allocate_class(mo_class_of(n + align - MO_ALIGN_PLAIN), n, align, origin);
     return p != NULL ? p : or_no_memory(mo_big_allocate(n, align, origin));
@@ -107,8 +125,10 @@ static void tend(struct mo_cache *c, unsigned class)
     const struct mo_class *k = &mo_sealed.classes[class];
     if (c->stock[class].top >= k->ready_end)
         mo_thread_flush(c, class);
-    if (c->random->left < k->draw)
+    if (c->random->left < k->draw) {
         mo_random_refill(c->random);
+        mo_sampler_charge(c, MO_RANDOM_WINDOW / k->draw); /* each free draws */
+    }
 }
 
 /* Ends the life of a verified chunk: what the hot path does at its end. Without a cache the slot goes back to its
@@ -128,6 +148,7 @@ static void release_place(const struct mo_place *place, struct mo_cache *c)
         return;
     }
     tend(c, place->class);
+    c->random->left -= place->k->draw;
     mo_quarantine_swap(c, place->k, &c->stock[place->class], slot);
 }
 
@@ -146,12 +167,15 @@ static bool gap_is_clean(const struct mo_place *place, uintptr_t p)
 /* Finds the live chunk at p. Otherwise reports; false only when a foreign pointer is let pass. */
 static bool find_chunk(uintptr_t p, struct mo_place *place, const char *action)
 {
+    place->k = NULL;
     bool good = mo_heap_locate(p, place) && (place->seen & MO_STATE_LIVE) != 0;
     if (good && place->class == MO_CLASS_ZERO)
         good = p == place->slot + MO_HEADER;
     else if (good)
         good = p % 8 == 0 && p >= place->slot + MO_HEADER &&
                mo_chunk_good(p, place->slot + place->k->stride, place->seen) && gap_is_clean(place, p);
+    if (!good && place->k != NULL && (place->seen & MO_STATE_LIVE) != 0 && mo_state_load(place->state) != place->seen)
+        mo_report_raced(p, action); /* it was good in the life that was seen */
     if (!good)
         mo_report_bad_pointer(p, action);
     return good;
@@ -187,15 +211,21 @@ static void release(uintptr_t p, struct mo_routine used)
     if (p == 0)
         return;
     mo_front_start();
+    if (mo_sampler_is_due())
+        mo_sampler_pass();
     if (!in_heap(p)) {
-        if (!mo_big_release(p, used))
+        bool done = mo_pool_holds(p) ? mo_guarded_release(p, used) : mo_big_release(p, used);
+        if (!done)
             mo_report_bad_pointer(p, used.action);
         return;
     }
     if (!find_chunk(p, &place, used.action))
         return;
     (void)check_routine(p, &place, used);
-    release_place(&place, mo_thread_cache());
+    struct mo_cache *c = mo_thread_cache();
+    if (mo_sealed.options.neighbours)
+        mo_check_neighbours(&place, c, used.action);
+    release_place(&place, c);
 }
 
 void mo_release_slow(void *p, enum mo_origin origin)
@@ -228,10 +258,12 @@ static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
     uint64_t header = mo_load64(p - MO_HEADER);
     size_t had = end - p - mo_header_slack(header);
     size_t kept = mo_min(had, n);
-    if (mo_unlikely(mo_state_load(place->state) != place->seen))
+    /* Busy while header and tail do not agree, for who looks at other threads' chunks (check.c). */
+    if (mo_unlikely(!mo_state_replace(place->state, place->seen, place->seen | MO_STATE_BUSY)))
         mo_report_raced(p, "realloc");
     memset((void *)(p + kept), 0, end - p - kept); /* a grown part is zero, a shrunk one leaves nothing behind */
     mo_chunk_seal(p, n, end, (unsigned)(header >> 8) & 63, mo_header_origin(header), place->seen);
+    mo_state_publish(place->state, place->seen);
 }
 
 /* To a chunk of n bytes elsewhere, which is as the old one was made but for its alignment. */
@@ -254,7 +286,7 @@ static void *resize_small(uintptr_t p, size_t n)
 {
     struct mo_place place;
     if (!find_chunk(p, &place, realloced.action))
-        return NULL;
+        return or_no_memory(NULL);
     struct mo_routine made = check_routine(p, &place, realloced);
     if (place.class == MO_CLASS_ZERO)
         return move(p, made, n);
@@ -275,6 +307,8 @@ void *mo_resize(void *ptr, size_t n)
         return resize_small(p, n);
     struct mo_routine made = realloced;
     void *q = NULL;
+    if (mo_pool_holds(p) && mo_guarded_made(p, &made))
+        return move(p, made, n);
     switch (mo_big_resize(p, n, &made, &q)) {
     case MO_BIG_DONE:
         return q;
@@ -282,7 +316,7 @@ void *mo_resize(void *ptr, size_t n)
         return move(p, made, n);
     default:
         mo_report_bad_pointer(p, "realloc");
-        return NULL;
+        return or_no_memory(NULL); /* how much there is to copy nobody here knows: it stays as it is */
     }
 }
 
@@ -295,7 +329,8 @@ size_t mo_usable_size(const void *ptr)
     mo_front_start();
     if (!in_heap(p)) {
         size_t n = 0;
-        if (!mo_big_size(p, &n))
+        bool found = mo_pool_holds(p) ? mo_guarded_size(p, &n) : mo_big_size(p, &n);
+        if (!found)
             mo_report_bad_pointer(p, "malloc_usable_size");
         return n;
     }
@@ -321,6 +356,6 @@ size_t mo_front_purge(void)
     size_t before = mo_arena_closed_bytes();
     if (c != NULL)
         mo_thread_drain(c);
-    (void)mo_arena_purge();
+    mo_arena_purge();
     return mo_arena_closed_bytes() - before; /* what other threads give back meanwhile included */
 }

@@ -15,11 +15,17 @@ MO_COLD void *mo_allocate_refused(size_t n, enum mo_origin origin);
 MO_COLD void mo_release_slow(void *p, enum mo_origin origin);
 MO_COLD void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin);
 
-/* A free slot's contents were changed while it waited. */
-MO_COLD MO_NORETURN void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k);
+/* A free slot's contents were changed while it waited. action: who found it. */
+MO_COLD MO_NORETURN void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k, const char *action);
+
+/* The chunk in a live slot does not verify, and nobody has given its address. */
+MO_COLD MO_NORETURN void mo_report_live_slot(const struct mo_place *place, const char *action);
 
 /* The chunk's state word has changed since this thread verified it: another thread freed it meanwhile. */
 MO_COLD MO_NORETURN void mo_report_raced(uintptr_t p, const char *action);
+
+/* What is known of the slot and of the chunk in it. Reads the slot's header when its state is live. */
+MO_COLD void mo_describe_slot(const struct mo_place *place, struct mo_report_chunk *chunk);
 
 /* p is not what `action` needs: a live chunk's start. Says why and ends the process. Returns only for a foreign
  * pointer that option `foreign` lets pass. */

@@ -2,6 +2,7 @@
 #include "cache/cache.h"
 #include "diag/report.h"
 #include "front/chunk.h"
+#include "front/fault.h"
 #include "front/hot_names.h"
 #include "front/thread.h"
 #include "mem/classes.h"
@@ -30,6 +31,7 @@ static void draw_keys(struct mo_random *r)
     uint64_t words[2] = {mo_random_u64(r), mo_random_u64(r)};
     __builtin_memcpy(mo_sealed.sip_key, words, sizeof words);
     mo_sealed.fence = (uint8_t)((mo_random_u64(r) & 0x74) | 0x83); /* see chunk.h */
+    mo_hot_start();
     for (unsigned class = 0; class < MO_CLASSES; class++)
         mo_sealed.classes[class].fields = mo_fields(class, MO_ORIGIN_MALLOC, 0);
 }
@@ -48,6 +50,7 @@ static void start_locked(void)
     if (mo_sealed.options.guards != MO_GUARDS_AUTO)
         mo_sealed.features.guard_install = false;
     choose_shards();
+    mo_random_start();
     mo_cache_start();
     mo_classes_start();
     struct mo_random *r = streams();
@@ -59,6 +62,7 @@ static void start_locked(void)
     mo_thread_start(&r[STREAM_THREADS], r, STREAMS);
     mo_sealed.small_last = (uint8_t)mo_class_of(MO_CLEAR_INLINE - MO_HEADER);
     mo_sealed.aes = mo_hot_has_aes() && mo_sealed.features.aes && mo_sealed.options.mac == MO_MAC_AUTO;
+    mo_fault_start();
     __atomic_store_n(&mo_sealed.ready, true, __ATOMIC_RELEASE);
     /* A kernel that refuses leaves the page writable: weaker, and `moat doctor` says so. */
     if (!mo_sealed_close())

@@ -4,6 +4,7 @@
 
 #include "cache/cache.h"
 #include "front/front.h"
+#include "guard/pool.h"
 #include "mem/large.h"
 #include "moat/moat.h"
 
@@ -51,6 +52,7 @@ void mo_front_stats(struct moat_stats *s)
     struct moat_class_stats class;
     struct mo_heap_figures heap;
     struct mo_large_figures large;
+    struct mo_pool_figures pool;
 
     mo_front_start();
     memset(s, 0, sizeof *s);
@@ -68,18 +70,20 @@ void mo_front_stats(struct moat_stats *s)
     count_purged(s);
     mo_heap_figures(&heap);
     mo_large_figures(&large);
+    mo_pool_figures(&pool);
     s->large = large.live_bytes;
     s->large_count = large.live_count;
     s->large_waiting = large.waiting_bytes;
-    s->allocated += large.live_bytes;
-    s->live_count += large.live_count;
-    s->guard_count = heap.guards + 2 * large.live_count + large.waiting_count;
+    s->allocated += large.live_bytes + pool.live_bytes;
+    s->live_count += large.live_count + pool.live_count;
+    s->guard_count =
+        heap.guards + 2 * large.live_count + large.waiting_count + 2 * pool.live_count + pool.waiting_count;
     s->threads_count = mo_cache_count();
-    s->metadata = heap.metadata + large.table_bytes + mo_sealed.shard_count * sizeof(struct mo_shard) +
-                  s->threads_count * mo_sealed.cache_bytes;
+    s->metadata = heap.metadata + large.table_bytes + pool.table_bytes +
+                  mo_sealed.shard_count * sizeof(struct mo_shard) + s->threads_count * mo_sealed.cache_bytes;
     s->reserved = mo_sealed.heap_size;
     s->resident = mo_os_resident();
-    s->mappings_count = heap.mappings + 2 * large.live_count + large.waiting_count;
+    s->mappings_count = heap.mappings + 2 * large.live_count + large.waiting_count + (pool.taken != 0);
     s->shards_count = mo_sealed.shard_count;
     s->classes_count = MO_CLASSES - MO_CLASS_FIRST;
 }

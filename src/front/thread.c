@@ -2,8 +2,14 @@
 
 #include <pthread.h>
 
+#include "diag/report.h"
+#include "front/check.h"
 #include "front/slow.h"
+#include "guard/pool.h"
+#include "guard/sampler.h"
 #include "mem/large.h"
+
+enum { NEXT_OUT = 256 }; /* waiting slots of a class that a forked child gives new lives: those that come out first */
 
 static pthread_key_t exit_key;
 static bool have_exit_key;
@@ -12,9 +18,11 @@ static struct mo_random *shared_random;
 static struct mo_random *streams; /* every stream that is no thread's */
 static size_t stream_count;
 
+/* In a forked child: its cache, until its first need. Children that call exec never touch it. */
+static __thread struct mo_cache *inherited __attribute__((tls_model("initial-exec")));
+
 /* Like mo_cache_none, for a thread whose exit has been handled: it gets no other cache. */
-static const struct mo_random no_random;
-static const struct mo_cache gone = {.random = (struct mo_random *)(uintptr_t)&no_random, .expect = 0xffff};
+static const struct mo_cache gone = MO_CACHE_NONE;
 
 struct mo_random *mo_thread_random(void)
 {
@@ -27,18 +35,27 @@ void mo_thread_random_done(void)
     mo_unlock(&shared_lock);
 }
 
+/* A slot that leaves this thread has changed bytes: it was written after its free, or it is another thread's and lives
+ * again, which mo_arena_put reports. */
+MO_COLD static void report_if_own(const struct mo_cache *c, uintptr_t slot, const struct mo_class *k)
+{
+    unsigned state = mo_state_load(mo_state_of(mo_granule_of(slot), k, slot));
+    if ((state & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->owner && mo_slot_dirt(slot, k, state, c->random) != 0)
+        mo_report_dirty_slot(slot, k, "free");
+}
+
 /* Slots leave this thread: what was written into them after their free would be seen by nobody later. */
 static void put_clean(struct mo_cache *c, unsigned class, uintptr_t *slots, size_t n)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
     for (size_t i = 0; i < n && class != MO_CLASS_ZERO; i++) {
-        if (mo_unlikely(slots[i] - mo_sealed.heap_base >= mo_sealed.heap_size))
+        uintptr_t slot = slots[i];
+        if (mo_unlikely(slot - mo_sealed.heap_base >= mo_sealed.heap_size))
             continue; /* mo_arena_put reports it */
-        unsigned state = mo_state_load(mo_state_of(mo_granule_of(slots[i]), k, slots[i]));
-        if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->owner &&
-                        mo_slot_dirt(slots[i], k, state, c->random) != 0))
-            mo_report_dirty_slot(slots[i], k);
+        if (mo_unlikely(k->sampled || mo_slot_small_dirt(slot, k) != 0))
+            report_if_own(c, slot, k);
     }
+    mo_sampler_charge(c, -(ptrdiff_t)n);
     mo_arena_put(class, c->owner, slots, n);
 }
 
@@ -50,6 +67,9 @@ size_t mo_thread_refill(struct mo_cache *c, unsigned class)
     size_t got = mo_arena_take(c->shard, class, c->owner, mo_cache_at(c, k->ready_at), want, c->random);
     c->stock[class].top = k->ready_at + (uint32_t)(got * sizeof(uintptr_t));
     c->batch[class] = (uint16_t)mo_min(want * 2, room);
+    mo_sampler_charge(c, (ptrdiff_t)got);
+    if (got > 0)
+        mo_patrol(c, *mo_cache_at(c, k->ready_at), got);
     return got;
 }
 
@@ -58,6 +78,7 @@ void mo_thread_flush(struct mo_cache *c, unsigned class)
     size_t count = mo_cache_ready(c, class);
     size_t n = (count + 1) / 2;
     uintptr_t *ready = mo_cache_at(c, mo_sealed.classes[class].ready_at);
+    mo_patrol(c, ready[0], n);
     put_clean(c, class, ready, n);
     for (size_t i = n; i < count; i++)
         ready[i - n] = ready[i];
@@ -98,17 +119,64 @@ void mo_thread_drain(struct mo_cache *c)
     }
 }
 
+/* Gives each slot a random generation: the next header there is none that a sibling process has at the same place. */
+static void new_lives(struct mo_cache *c, const struct mo_class *k, const uintptr_t *slots, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (slots[i] - mo_sealed.heap_base >= mo_sealed.heap_size)
+            continue; /* nothing yet, or a write to the cache, which is found at its use */
+        uint16_t *word = mo_state_of(mo_granule_of(slots[i]), k, slots[i]);
+        unsigned state = mo_state_load(word);
+        if ((state & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->owner)
+            mo_state_store(word, c->owner | MO_STATE_STEP * (1 + mo_random_below_small(c->random, 127)));
+    }
+}
+
+/* What a child found ready is in another order than in its parent and siblings, and what it found ready or waiting gets
+ * other headers. Else each child of a server that forks for each request would put the same chunks at the same places
+ * with the same headers, and what one child's death tells would hold in the next one (attack fork_oracle). A fuzzer's
+ * children are to be alike, and cheap. */
+static void part_from_siblings(struct mo_cache *c)
+{
+    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
+        const struct mo_class *k = &mo_sealed.classes[class];
+        uintptr_t *ready = mo_cache_at(c, k->ready_at);
+        size_t n = mo_cache_ready(c, class);
+        if (n == 0 && c->stock[class].fifo == k->fifo_at)
+            continue; /* never used, and its pages untouched */
+        for (size_t i = n; i > 1; i--) {
+            size_t j = mo_random_below(c->random, (uint32_t)i);
+            uintptr_t swap = ready[i - 1];
+            ready[i - 1] = ready[j];
+            ready[j] = swap;
+        }
+        new_lives(c, k, ready, n);
+        uint32_t from = c->stock[class].fifo, to = (uint32_t)mo_min(k->fifo_end, from + NEXT_OUT * sizeof *ready);
+        new_lives(c, k, mo_cache_at(c, from), (to - from) / sizeof *ready);
+        to = (uint32_t)mo_min(from, k->fifo_at + NEXT_OUT * sizeof *ready - (to - from));
+        new_lives(c, k, mo_cache_at(c, k->fifo_at), (to - k->fifo_at) / sizeof *ready);
+    }
+}
+
 struct mo_cache *mo_thread_cache(void)
 {
-    struct mo_cache *c = mo_cache_mine;
+    struct mo_cache *c = mo_sampler_cache();
     if (mo_likely(!mo_cache_is_none(c)))
         return c == &gone ? NULL : c;
+    if (inherited != NULL) {
+        c = mo_cache_mine = inherited;
+        inherited = NULL;
+        if (mo_sealed.options.profile != MO_PROFILE_FUZZ)
+            part_from_siblings(c);
+        return c;
+    }
     c = mo_cache_take();
     if (c == NULL)
         return NULL;
     mo_cache_mine = c; /* before pthread_setspecific, which may allocate */
     if (have_exit_key)
         (void)pthread_setspecific(exit_key, (void *)(uintptr_t)1);
+    mo_sampler_charge(c, 0);
     return c;
 }
 
@@ -116,7 +184,7 @@ struct mo_cache *mo_thread_cache(void)
  * round as well, and the cache is left in the last round that POSIX promises. */
 static void thread_exit(void *round)
 {
-    struct mo_cache *c = mo_cache_mine;
+    struct mo_cache *c = inherited != NULL ? mo_thread_cache() : mo_sampler_cache();
     uintptr_t n = (uintptr_t)round;
     if (n < 3 && pthread_setspecific(exit_key, (void *)(n + 1)) == 0)
         return;
@@ -135,12 +203,14 @@ static void before_fork(void)
     mo_arena_lock();
     mo_heap_lock();
     mo_large_lock();
+    mo_pool_lock();
     mo_lock_fork_begin();
 }
 
 static void after_fork(void)
 {
     mo_lock_fork_end();
+    mo_pool_unlock();
     mo_large_unlock();
     mo_heap_unlock();
     mo_arena_unlock();
@@ -150,7 +220,17 @@ static void after_fork(void)
 
 static void forked_child(void)
 {
+    /* The only cache that goes on is the forking thread's: in use, behind the marker, or without a need so far. */
+    struct mo_cache *mine = inherited != NULL ? inherited : mo_sampler_cache();
+    mo_cache_mine = mine;
     mo_cache_forked();
+    mo_sampler_forked();
+    mo_report_forked();
+    inherited = NULL;
+    if (!mo_cache_is_none(mine) && mine != &gone) {
+        inherited = mine;
+        mo_cache_mine = (struct mo_cache *)(uintptr_t)&mo_cache_none;
+    }
     /* The kernel has wiped them, unless it is older than 4.14. */
     for (size_t i = 0; i < stream_count; i++)
         streams[i].left = streams[i].seeded = 0;

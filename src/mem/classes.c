@@ -1,11 +1,12 @@
 #include "mem/classes.h"
 
+#include "mem/heap.h"
+
 enum {
     SLAB_TARGET = 60 * 1024, /* bytes of a slab of small slots: 64 KiB less a guard */
     FEW_SLOTS = 14,          /* slots of a slab where the target holds fewer */
     FEWEST_SLOTS = 7,        /* the same from 32 KiB on, to bound the address space of a slab to 1 MiB */
-    MOST_SLOTS = 255,        /* a slab of 256 would need one page more for the header of its first slot */
-    READY_MOST = 64,         /* ready slots of a class in a thread cache */
+    READY_MOST = 128,        /* ready slots of a class in a thread cache */
     AROUND = 8 + 16,         /* before the first slot, so that payloads are 16-aligned; behind the last one for its
                                 fence, and so that tails can be read 16 bytes at a time */
 };
@@ -21,18 +22,18 @@ static uint32_t stride_of(unsigned class)
 static void lay_out(struct mo_class *k, uint32_t stride)
 {
     size_t page = mo_sealed.features.page;
-    size_t want = SLAB_TARGET / stride;
+    size_t want = (SLAB_TARGET - AROUND) / stride;
     size_t least = stride < 32 * 1024 ? FEW_SLOTS : FEWEST_SLOTS;
-    if (want > MOST_SLOTS)
-        want = MOST_SLOTS;
     if (want < least)
         want = least;
     size_t bytes = mo_align_up(want * stride + AROUND, page);
-    size_t span = mo_pow2_floor(bytes + page - 1) << 1; /* rounded up, with at least one page of guard */
+    /* Rounded up, with at least one page of guard; whole granules. */
+    size_t span = mo_max(mo_pow2_floor(bytes + page - 1) << 1, MO_GRANULE);
     size_t room = (span - page - AROUND) / stride;
-    k->slots = (uint16_t)mo_min(room, MOST_SLOTS);
+    k->slots = (uint16_t)mo_min(room, MO_SLAB_SLOTS);
     k->slab_bytes = (uint32_t)mo_align_up(k->slots * (size_t)stride + AROUND, page);
     k->stride = stride;
+    k->inverse = (((uint64_t)1 << MO_INVERSE_SHIFT) + stride - 1) / stride;
     k->span_shift = (uint8_t)mo_log2(span);
     k->word_shift = (uint8_t)mo_log2(stride);
 }
@@ -53,14 +54,15 @@ static void size_cache(struct mo_class *k, size_t *at)
     size_t ready = mo_min(o->cache_bytes / k->stride, READY_MOST);
     if (ready < 2)
         ready = 2;
-    k->random_mask = (uint16_t)(random - 1);
+    k->random_mask = (uint32_t)(random - 1);
     k->draw = random > 256 ? 2 : 1;
     k->random_at = (uint32_t)*at;
     k->fifo_at = (uint32_t)(k->random_at + random * sizeof(uintptr_t));
     k->fifo_end = (uint32_t)(k->fifo_at + fifo * sizeof(uintptr_t));
-    k->ready_at = k->fifo_end;
+    k->ready_at = k->fifo_end + (uint32_t)sizeof(uintptr_t); /* a 0 between, which ends the stack */
     k->ready_end = (uint32_t)(k->ready_at + ready * sizeof(uintptr_t));
     *at = k->ready_end;
+    k->gate_end = o->neighbours ? 0 : k->ready_end; /* to verify a chunk's neighbours is for free's slow half */
     /* Never of a class that the hot path looks at whole: its slow half would forgive what it has found. */
     k->sampled = mo_class_capacity(k) - MO_HEADER > mo_max(o->zero_check, MO_TABLE_MAX);
 }

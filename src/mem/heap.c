@@ -9,9 +9,9 @@ enum {
     LARGEST_WINDOW = 64 << 20,
     LARGEST_REGION = 16 << 20,
     COMMIT_STEP = 64 << 10,
-    DIRECT_SLABS = 65536, /* on 32-bit: half a GiB of the smallest slots, more of larger ones */
+    DIRECT_SLABS = 16384, /* on 32-bit: a GiB of the smallest slots, more of larger ones */
     PLACING_TRIES = 64,
-    SMALLEST_SPAN = 16 << 10,
+    SMALLEST_SPAN = MO_GRANULE,
 };
 
 /* A table that grows within its own reservation; what is not yet in use is inaccessible. */
@@ -35,6 +35,7 @@ static size_t window_count, window_bytes;
 static struct table states, slabs, lists;
 static bool direct; /* 32-bit: the table covers all addresses and windows are mapped one by one */
 static size_t guards, slab_mappings;
+static size_t slab_count = 1; /* atomic: read without the lock */
 
 static bool table_reserve(struct table *t, size_t size, const char *name)
 {
@@ -71,7 +72,7 @@ static void *table_take(struct table *t, size_t bytes)
         t->open += step;
     }
     void *p = t->base + t->used;
-    t->used += bytes;
+    __atomic_store_n(&t->used, t->used + bytes, __ATOMIC_RELAXED); /* mo_slab_agrees has no lock */
     return p;
 }
 
@@ -286,9 +287,7 @@ static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned s
         slab->class = (uint8_t)class;
         slab->shard = (uint8_t)shard;
         slab->flags = markers ? MO_SLAB_MARKERS : 0;
-        for (unsigned s = 0; s < k->slots; s++)
-            slab->free[s / 64] |= (uint64_t)1 << (s % 64);
-        slab->free_count = k->slots;
+        mo_slab_renew(slab, k);
     }
     struct mo_granule *g = &mo_sealed.granules[(base - mo_sealed.heap_base) >> MO_GRANULE_SHIFT];
     for (size_t i = 0; i < size >> MO_GRANULE_SHIFT; i++) {
@@ -297,6 +296,7 @@ static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned s
         g[i].shard = (uint8_t)shard;
         g[i].class = (uint8_t)class;
     }
+    __atomic_store_n(&slab_count, first + count, __ATOMIC_RELEASE);
     return first;
 }
 
@@ -323,6 +323,11 @@ size_t mo_heap_grow(unsigned class, unsigned shard, size_t held, uint32_t *first
     return count;
 }
 
+size_t mo_heap_slab_count(void)
+{
+    return __atomic_load_n(&slab_count, __ATOMIC_ACQUIRE);
+}
+
 uint32_t *mo_heap_list(size_t count)
 {
     mo_lock(&heap_lock);
@@ -331,7 +336,37 @@ uint32_t *mo_heap_list(size_t count)
     return list;
 }
 
-bool mo_slab_open(struct mo_slab *slab)
+/* Sets the bits of further slots. */
+void mo_slab_introduce(struct mo_slab *slab, const struct mo_class *k)
+{
+    unsigned first = slab->introduced, last = (unsigned)mo_min(k->slots, first + MO_SLAB_STEP);
+    for (unsigned s = first; s < last; s++)
+        slab->free[s / 64] |= (uint64_t)1 << (s % 64);
+    slab->introduced = (uint16_t)last;
+    slab->free_count = (uint16_t)(slab->free_count + last - first);
+}
+
+void mo_slab_renew(struct mo_slab *slab, const struct mo_class *k)
+{
+    for (unsigned w = 0; w * 64 < slab->introduced; w++)
+        slab->free[w] = 0;
+    slab->introduced = slab->free_count = 0;
+    mo_slab_introduce(slab, k);
+}
+
+bool mo_slab_agrees(uint32_t number, unsigned class, unsigned shard)
+{
+    if (number >= mo_heap_slab_count())
+        return false;
+    const struct mo_slab *slab = &mo_sealed.slabs[number];
+    size_t span = (size_t)1 << mo_sealed.classes[class].span_shift;
+    if (slab->class != class || slab->shard != shard || slab->base - mo_sealed.heap_base >= mo_sealed.heap_size)
+        return false;
+    const struct mo_granule *g = mo_granule_of(slab->base);
+    return g->class == class && g->shard == shard && (slab->base & (span - 1)) == 0 && g->slab == number;
+}
+
+bool mo_slab_open(struct mo_slab *slab, bool populate)
 {
     const struct mo_class *k = &mo_sealed.classes[slab->class];
     if (slab->class == MO_CLASS_ZERO) { /* addresses only */
@@ -355,54 +390,60 @@ bool mo_slab_open(struct mo_slab *slab)
     if (!(slab->flags & MO_SLAB_BARE))
         __atomic_add_fetch(&guards, 1, __ATOMIC_RELAXED);
     slab->flags |= MO_SLAB_OPEN;
+    if (populate)
+        mo_os_populate((void *)slab->base, k->slab_bytes);
     return true;
 }
 
-bool mo_slab_close(struct mo_slab *slab)
+/* One slab without markers. */
+static bool close_mapping(struct mo_slab *slab, size_t bytes)
+{
+    void *base = (void *)slab->base;
+    if (!mo_os_purge(base, bytes))
+        return false;
+    if (slab->flags & MO_SLAB_BARE)
+        return false; /* given back, but it stays accessible */
+    if (!mo_os_close(base, bytes))
+        return false;
+    __atomic_sub_fetch(&slab_mappings, 2, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* The kernel has refused markers for some page of several slabs: each open one loses those it has got, and is tried
+ * alone. */
+static size_t close_apart(struct mo_slab *slab, size_t count)
+{
+    size_t closed = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!(slab[i].flags & MO_SLAB_OPEN))
+            continue;
+        (void)!mo_os_unguard((void *)slab[i].base, mo_sealed.classes[slab[i].class].slab_bytes);
+        closed += mo_slabs_close(&slab[i], 1);
+    }
+    return closed;
+}
+
+size_t mo_slabs_close(struct mo_slab *slab, size_t count)
 {
     const struct mo_class *k = &mo_sealed.classes[slab->class];
-    void *base = (void *)slab->base;
+    size_t bytes = ((count - 1) << k->span_shift) + k->slab_bytes, closed = 0;
     if (slab->class == MO_CLASS_ZERO)
-        return false;
-    if (slab->flags & MO_SLAB_MARKERS) {
-        if (!mo_os_guard(base, k->slab_bytes))
-            return false;
-    } else {
-        if (!mo_os_purge(base, k->slab_bytes))
-            return false;
-        if (slab->flags & MO_SLAB_BARE)
-            return false; /* given back, but it stays accessible */
-        if (!mo_os_close(base, k->slab_bytes))
-            return false;
-        __atomic_sub_fetch(&slab_mappings, 2, __ATOMIC_RELAXED);
+        return 0;
+    if (count > 1) {
+        if (!mo_os_guard((void *)slab->base, bytes))
+            return close_apart(slab, count);
+    } else if (!(slab->flags & MO_SLAB_MARKERS ? mo_os_guard_whole((void *)slab->base, bytes)
+                                               : close_mapping(slab, bytes))) {
+        return 0;
     }
-    __atomic_sub_fetch(&guards, 1, __ATOMIC_RELAXED);
-    slab->flags &= (uint8_t)~MO_SLAB_OPEN;
-    return true;
-}
-
-bool mo_heap_locate(uintptr_t p, struct mo_place *place)
-{
-    if (p - mo_sealed.heap_base >= mo_sealed.heap_size)
-        return false;
-    const struct mo_granule *g = mo_granule_of(p);
-    if (g->class == 0)
-        return false;
-    const struct mo_class *k = &mo_sealed.classes[g->class];
-    /* Spans are aligned to their size, and a granule holds whole spans or lies in one. */
-    size_t in_slab = p & (((size_t)1 << k->span_shift) - 1);    /* not by the descriptor: it may not be in the cache */
-    size_t index = (uint32_t)(in_slab - MO_HEADER) / k->stride; /* 32 bits: half the time */
-    if (in_slab < MO_HEADER || index >= k->slots)
-        return false;
-    place->k = k;
-    place->class = g->class;
-    place->shard = g->shard;
-    place->index = (unsigned)index;
-    place->slab = &mo_sealed.slabs[g->slab + ((p & (MO_GRANULE - 1)) >> k->span_shift)];
-    place->slot = p - in_slab + MO_HEADER + index * k->stride;
-    place->state = mo_state_of(g, k, place->slot);
-    place->seen = mo_state_load(place->state);
-    return true;
+    for (size_t i = 0; i < count; i++) {
+        if (!(slab[i].flags & MO_SLAB_OPEN))
+            continue;
+        __atomic_store_n(&slab[i].flags, (uint8_t)((slab[i].flags & ~MO_SLAB_OPEN) | MO_SLAB_PURGED), __ATOMIC_RELAXED);
+        closed++;
+    }
+    __atomic_sub_fetch(&guards, closed, __ATOMIC_RELAXED);
+    return closed;
 }
 
 void mo_heap_lock(void)

@@ -25,24 +25,25 @@ enum { MO_GRANULE_SHIFT = 16, MO_GRANULE = 1 << MO_GRANULE_SHIFT };
 /* What an address belongs to. All zero where no region is: class 0, whose state word is never live. */
 struct mo_granule {
     size_t bias;   /* the index of a slot's state word is bias + (slot >> word_shift) */
-    uint32_t slab; /* number of the slab that the granule's first byte is in */
+    uint32_t slab; /* number of the slab that it is in: a slab is one granule or more */
     uint8_t class;
     uint8_t shard;
 };
 
 /* The authority on a slot: 16 bits.
- *   15       live
- *   14..8    generation: counts the slot's lives, part of the header's MAC
+ *   15..9    generation: counts the slot's lives, part of the header's MAC
+ *   8        live
  *   7..0     while free: owner. 0 the shard, 1..254 a thread cache, 255 one of the further caches. While live: 0, or
- *            MO_STATE_BUSY while header and tail are being written; in the class of malloc(0), which has no header, the
+ *            MO_STATE_BUSY while header and tail are being written, so that a look between two words that are live
+ *            and not busy sees a whole chunk (front/check.h); in the class of malloc(0), which has no header, the
  *            chunk's origin
  * Plain aligned loads and stores: a free slot's word belongs to its owner, a live one's to whoever holds the
  * chunk. When two threads free one chunk at the same moment, the word names one of them in the end, and the
  * other's slot does not verify when it leaves the quarantine, hundreds of stores later. */
 enum {
-    MO_STATE_LIVE = 0x8000,
-    MO_STATE_GENERATION = 0x7f00,
-    MO_STATE_STEP = 0x0100,
+    MO_STATE_LIVE = 0x0100,
+    MO_STATE_GENERATION = 0xfe00, /* on top, so that a sum of 16 bits counts round */
+    MO_STATE_STEP = 0x0200,
     MO_STATE_OWNER = 0x00ff,
     MO_STATE_BUSY = 0x0001,
     MO_OWNER_SHARD = 0,
@@ -54,20 +55,27 @@ enum mo_slab_flags {
     MO_SLAB_OPEN = 1,    /* its pages are accessible */
     MO_SLAB_MARKERS = 2, /* closed by guard markers, else by mprotect */
     MO_SLAB_BARE = 4,    /* opened without a guard: the budget of mappings is used up */
+    MO_SLAB_PURGED = 8,  /* has been open before */
 };
 
-/* A slab's descriptor: one cache line. */
+enum {
+    MO_SLAB_WORDS = MO_SLAB_SLOTS / 64,
+    MO_SLAB_STEP = 256, /* slots introduced at a time: eight bits of entropy, and two pages of the smallest */
+    MO_INVERSE_SHIFT = 40,
+};
+
+/* A slab's descriptor. Of the bits a slab of large slots touches one word. Slots are introduced by the hundreds, so
+ * that small ones that are used together lie together, and a slab of which little is used touches few pages. */
 struct mo_slab {
-    uint64_t free[MO_SLAB_SLOTS / 64]; /* 1: the slot is with the shard */
     uintptr_t base;
     uint32_t at; /* its place in its bin's list of partial or closed slabs */
     uint16_t free_count;
+    uint16_t introduced; /* slots that have been handed out or have their bit set; the others follow them */
     uint8_t class;
     uint8_t shard;
     uint8_t flags;
-    uint8_t pad[15];
+    uint64_t free[MO_SLAB_WORDS]; /* 1: the slot is with the shard */
 } __attribute__((aligned(MO_CACHE_LINE)));
-_Static_assert(sizeof(struct mo_slab) == 2 * MO_CACHE_LINE || sizeof(struct mo_slab) == MO_CACHE_LINE, "whole lines");
 
 MO_INLINE const struct mo_granule *mo_granule_of(uintptr_t p)
 {
@@ -132,8 +140,36 @@ struct mo_place {
     unsigned seen; /* the state word when it was looked at */
 };
 
+/* The number of the slot that lies `in_slab` bytes, MO_HEADER or more, into its slab. Exact below 2^20, the largest
+ * span: the inverse is too large by less than stride / 2^40. */
+MO_INLINE size_t mo_slot_index(const struct mo_class *k, size_t in_slab)
+{
+    return (size_t)((in_slab - MO_HEADER) * k->inverse >> MO_INVERSE_SHIFT);
+}
+
 /* True where p lies in a slab's slots; false in a guard, an unused granule or outside of the heap. */
-bool mo_heap_locate(uintptr_t p, struct mo_place *place);
+MO_INLINE bool mo_heap_locate(uintptr_t p, struct mo_place *place)
+{
+    if (p - mo_sealed.heap_base >= mo_sealed.heap_size)
+        return false;
+    const struct mo_granule *g = mo_granule_of(p);
+    if (g->class == 0)
+        return false;
+    const struct mo_class *k = &mo_sealed.classes[g->class];
+    size_t in_slab = p & (((size_t)1 << k->span_shift) - 1); /* not by the descriptor: it may not be in the cache */
+    size_t index = mo_slot_index(k, in_slab);
+    if (in_slab < MO_HEADER || index >= k->slots)
+        return false;
+    place->k = k;
+    place->class = g->class;
+    place->shard = g->shard;
+    place->index = (unsigned)index;
+    place->slab = &mo_sealed.slabs[g->slab];
+    place->slot = p - in_slab + MO_HEADER + index * k->stride;
+    place->state = mo_state_of(g, k, place->slot);
+    place->seen = mo_state_load(place->state);
+    return true;
+}
 
 /* Reserves address space and tables as the options say, or as much as there is room for. */
 bool mo_heap_start(struct mo_random *r) MO_CHECKED;
@@ -142,13 +178,27 @@ bool mo_heap_start(struct mo_random *r) MO_CHECKED;
  * slabs and in *first the number of the first; 0 when there is no memory or address space. */
 size_t mo_heap_grow(unsigned class, unsigned shard, size_t held, uint32_t *first);
 
+/* Slabs described so far, slab 0 included, which is nobody's: their base, class and shard no longer change. */
+size_t mo_heap_slab_count(void);
+
 /* A list of `count` slab numbers in table memory, or NULL. Never freed. */
 uint32_t *mo_heap_list(size_t count) MO_CHECKED;
 
-/* Makes a slab's pages accessible, or inaccessible and given back. Open fails without memory. Close: false
- * when the kernel could not take the pages back; they stay accessible. */
-bool mo_slab_open(struct mo_slab *slab) MO_CHECKED;
-bool mo_slab_close(struct mo_slab *slab);
+/* A slab whose slots are all free has its first ones introduced; and further ones, while there are any. */
+void mo_slab_renew(struct mo_slab *slab, const struct mo_class *k);
+void mo_slab_introduce(struct mo_slab *slab, const struct mo_class *k);
+
+/* Do a slab's descriptor and the address table agree that it is one of (class, shard)? Both are writable: one write to
+ * either, or to a list of slabs, can't make slots of one slab be taken for another's. */
+bool mo_slab_agrees(uint32_t number, unsigned class, unsigned shard) MO_CHECKED;
+
+/* Makes a slab's pages accessible; false without memory. populate: all of them will soon be written. */
+bool mo_slab_open(struct mo_slab *slab, bool populate) MO_CHECKED;
+
+/* Makes the pages of slabs inaccessible and gives them back: one, or several that lie side by side behind markers, of
+ * which some may be closed already. How many have been closed; 0 when the kernel could not take the pages back: they
+ * stay accessible. */
+size_t mo_slabs_close(struct mo_slab *slab, size_t count);
 
 /* Lock everything for fork, and unlock after it. */
 void mo_heap_lock(void);

@@ -1,101 +1,44 @@
 #include "mem/large.h"
 
+#include "diag/report.h"
+#include "mem/dense.h"
+#include "mem/large_table.h"
+
 enum {
     GUARD_PAGES = 8,           /* most pages of a guard; at least 1, at random */
     ALIGN = 64,                /* of payloads */
-    FIRST_TABLE = 256,         /* entries */
     EVICT_BATCH = 16,          /* mappings unmapped at one free */
     MOVE_PAGES_FROM = 1 << 20, /* below, copying is cheaper than moving page tables */
+    HUGE_PLACES = 8,           /* where huge pages may begin: as random as guards are long */
+    HUGE_PAGE = 2 << 20,       /* as x86-64 and aarch64 with 4 KiB pages have; elsewhere huge pages come by chance */
 };
 
-/* Guarded by large_lock. The table is open addressing with linear probing and backward-shift deletion. */
-static struct mo_lock large_lock;
+/* Guarded by the table's lock. */
 static struct mo_random *large_random;
-static struct mo_large *table;
-static size_t table_room, table_used;
 static uintptr_t *waiting; /* ring of payload addresses, oldest at waiting_at */
 static size_t waiting_room, waiting_at, waiting_count, waiting_bytes;
 static size_t waiting_most; /* bytes: the option's, or less where RLIMIT_AS counts them as the program's */
 static size_t live_bytes, live_count;
-static uint64_t hash_key;
 static size_t splits; /* live mappings whose guards take mappings of their own; atomic */
 
 bool mo_large_start(struct mo_random *r)
 {
     large_random = r;
-    hash_key = mo_random_u64(r) | 1;
-    table_room = FIRST_TABLE;
-    table = mo_os_map_guarded(table_room * sizeof *table, "moat large");
     waiting_most = mo_min(mo_sealed.options.large_quarantine_bytes, mo_sealed.features.address_limit / 16);
     waiting_room = mo_sealed.options.large_quarantine_count + 1;
     waiting = mo_os_map_guarded(waiting_room * sizeof *waiting, "moat large waiting");
-    return table != NULL && waiting != NULL;
-}
-
-static size_t home_of(uintptr_t p)
-{
-    return (size_t)(((uint64_t)p * hash_key) >> 24) & (table_room - 1);
-}
-
-/* The entry of p, or the empty one where it would go. */
-static struct mo_large *entry_locked(uintptr_t p)
-{
-    size_t i = home_of(p);
-    while (table[i].p != 0 && table[i].p != p)
-        i = (i + 1) & (table_room - 1);
-    return &table[i];
-}
-
-static bool grow_table_locked(void)
-{
-    struct mo_large *old = table;
-    size_t old_room = table_room;
-    struct mo_large *now = mo_os_map_guarded(2 * old_room * sizeof *now, "moat large");
-    if (now == NULL)
-        return false;
-    table = now;
-    table_room = 2 * old_room;
-    for (size_t i = 0; i < old_room; i++)
-        if (old[i].p != 0)
-            *entry_locked(old[i].p) = old[i];
-    size_t page = mo_sealed.features.page;
-    mo_os_unmap((char *)old - page, mo_align_up(old_room * sizeof *old, page) + 2 * page);
-    return true;
-}
-
-static bool insert_locked(const struct mo_large *l)
-{
-    if (4 * (table_used + 1) > 3 * table_room && !grow_table_locked())
-        return false;
-    *entry_locked(l->p) = *l;
-    table_used++;
-    return true;
-}
-
-static void delete_locked(struct mo_large *l)
-{
-    size_t hole = (size_t)(l - table);
-    table[hole] = (struct mo_large){0};
-    table_used--;
-    for (size_t i = (hole + 1) & (table_room - 1); table[i].p != 0; i = (i + 1) & (table_room - 1)) {
-        /* An entry may move back to the hole unless its home lies after the hole. */
-        if (((i - home_of(table[i].p)) & (table_room - 1)) < ((i - hole) & (table_room - 1)))
-            continue;
-        table[hole] = table[i];
-        table[i] = (struct mo_large){0};
-        hole = i;
-    }
+    return waiting != NULL && mo_large_table_start(r);
 }
 
 static bool enter(const struct mo_large *l)
 {
-    mo_lock(&large_lock);
-    bool in = insert_locked(l);
+    mo_lock(&mo_large_table.lock);
+    bool in = mo_large_insert_locked(l);
     if (in) {
         live_bytes += l->open_size;
         live_count++;
     }
-    mo_unlock(&large_lock);
+    mo_unlock(&mo_large_table.lock);
     return in;
 }
 
@@ -142,12 +85,18 @@ static size_t evict_locked(struct mo_large *gone, bool all)
 {
     size_t n = 0;
     while (n < EVICT_BATCH && waiting_count > 0 && (all || over_budget_locked())) {
-        struct mo_large *l = entry_locked(waiting[waiting_at]);
+        struct mo_large *l = mo_large_entry_locked(waiting[waiting_at]);
+        mo_large_check_locked(l);
+        if (mo_unlikely(l->p == 0 || l->state != 0)) { /* a live chunk must not be unmapped */
+            mo_unlock(&mo_large_table.lock);
+            mo_report_metadata("free", waiting[waiting_at], NULL, PTRDIFF_MIN,
+                               "the list of large chunks that wait names one that does not");
+        }
         waiting_at = (waiting_at + 1) % waiting_room;
         waiting_count--;
         waiting_bytes -= l->map_size;
         gone[n++] = *l;
-        delete_locked(l);
+        mo_large_delete_locked(l);
     }
     return n;
 }
@@ -156,16 +105,16 @@ static size_t evict_locked(struct mo_large *gone, bool all)
 static bool evict_some(void)
 {
     struct mo_large gone[EVICT_BATCH];
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
     size_t n = evict_locked(gone, true);
-    mo_unlock(&large_lock);
+    mo_unlock(&mo_large_table.lock);
     for (size_t i = 0; i < n; i++)
         mo_os_unmap((void *)gone[i].map, gone[i].map_size);
     return n > 0;
 }
 
 /* Reserves address space for open_size bytes between random guards. The payload will need `align`. */
-static bool reserve(struct mo_large *l, size_t open_size, size_t align, size_t before, size_t after)
+static bool reserve(struct mo_large *l, size_t open_size, size_t align, size_t before, size_t after, bool evict)
 {
     size_t page = mo_sealed.features.page;
     size_t extra = align > page ? align : 0;
@@ -176,7 +125,7 @@ static bool reserve(struct mo_large *l, size_t open_size, size_t align, size_t b
     bool could_fit = l->map_size <= mo_min(mo_sealed.features.address_limit, MO_HIGHEST_RESERVE);
     do
         l->map = (uintptr_t)mo_os_reserve(0, l->map_size, page);
-    while (l->map == 0 && could_fit && evict_some());
+    while (l->map == 0 && could_fit && evict && evict_some());
     l->open_size = open_size;
     l->open = l->map + before * page;
     return l->map != 0;
@@ -194,6 +143,14 @@ static void trim(struct mo_large *l, size_t before, size_t after)
     l->map_size = end - map;
 }
 
+/* Makes the pages present of what will be written all over. */
+static void fill(const struct mo_large *l, bool huge)
+{
+    if (huge)
+        mo_os_huge((void *)l->map, l->map_size); /* guards too, so that neighbouring mappings still merge */
+    mo_os_populate((void *)l->open, huge ? l->open_size % HUGE_PAGE : l->open_size);
+}
+
 bool mo_large_take(size_t n, size_t align, struct mo_large *out)
 {
     size_t page = mo_sealed.features.page;
@@ -203,15 +160,22 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
     size_t rounded = mo_align_up(n, mo_min(align, ALIGN)); /* beyond 64 the tail takes what alignment leaves */
     size_t open_size = mo_align_up(mo_align_up(rounded, mo_min(align, page)) + MO_HEADER, page);
 
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
     size_t before = 1 + mo_random_below(large_random, GUARD_PAGES);
     size_t after = 1 + mo_random_below(large_random, GUARD_PAGES);
     uint32_t generation = mo_random_below(large_random, 128);
-    mo_unlock(&large_lock);
+    size_t shift = (size_t)mo_random_below(large_random, HUGE_PLACES) * HUGE_PAGE;
+    mo_unlock(&mo_large_table.lock);
 
-    struct mo_large l = {.n = n, .state = MO_STATE_LIVE | generation << 8};
-    if (!reserve(&l, open_size, align, before, after))
+    struct mo_large l = {.n = n, .state = MO_STATE_LIVE | generation * MO_STATE_STEP, .busy = true};
+    bool dense = mo_dense_expected(n), huge = dense && open_size >= HUGE_PAGE && mo_sealed.options.huge_pages;
+    huge = huge && align <= page && reserve(&l, open_size, HUGE_PLACES * HUGE_PAGE, before, after, false);
+    if (!huge && !reserve(&l, open_size, align, before, after, true))
         return false;
+    if (huge) { /* they end where a huge page does */
+        l.open = mo_align_up(mo_large_end(&l), HUGE_PAGE) + shift - open_size;
+        trim(&l, before * page, after * page);
+    }
     l.p = mo_align_down(mo_large_end(&l) - rounded, align);
     if (align > page) {
         /* The extra room holds an aligned payload with a page for its header before it; the open pages move there. */
@@ -224,6 +188,8 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
         mo_os_unmap((void *)l.map, l.map_size);
         return false;
     }
+    if (dense)
+        fill(&l, huge);
     bool in = enter(&l);
     if (!in)
         mo_os_unmap((void *)l.map, l.map_size);
@@ -235,7 +201,7 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
 static void shut(const struct mo_large *l, uintptr_t at, size_t size)
 {
     void *part = (void *)at;
-    if (l->guards == MO_LARGE_MARKERS && mo_os_guard(part, size))
+    if (l->guards == MO_LARGE_MARKERS && mo_os_guard_whole(part, size))
         return;
     if (!mo_os_purge(part, size)) /* locked memory */
         __builtin_memset(part, 0, size);
@@ -245,16 +211,18 @@ static void shut(const struct mo_large *l, uintptr_t at, size_t size)
 
 bool mo_large_claim(uintptr_t p, struct mo_large *l)
 {
-    mo_lock(&large_lock);
-    struct mo_large *entry = entry_locked(p);
+    mo_lock(&mo_large_table.lock);
+    struct mo_large *entry = mo_large_entry_locked(p);
+    mo_large_check_locked(entry);
     bool live = entry->p == p && entry->state != 0;
     *l = *entry;
     if (live) {
         entry->state = 0; /* from here on a second free is a double free */
+        mo_large_prove_locked(entry);
         live_bytes -= l->open_size;
         live_count--;
     }
-    mo_unlock(&large_lock);
+    mo_unlock(&mo_large_table.lock);
     return live;
 }
 
@@ -264,12 +232,12 @@ void mo_large_retire(const struct mo_large *l)
     shut(l, l->open, l->open_size);
     if (l->guards == MO_LARGE_SPLIT)
         __atomic_sub_fetch(&splits, 1, __ATOMIC_RELAXED);
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
     waiting[(waiting_at + waiting_count) % waiting_room] = l->p;
     waiting_count++;
     waiting_bytes += l->map_size;
     size_t n = evict_locked(gone, false);
-    mo_unlock(&large_lock);
+    mo_unlock(&mo_large_table.lock);
     for (size_t i = 0; i < n; i++)
         mo_os_unmap((void *)gone[i].map, gone[i].map_size);
 }
@@ -292,12 +260,13 @@ static bool prepare_move(const struct mo_large *old, size_t n, struct mo_large *
     *now = *old;
     if (n > PTRDIFF_MAX - offset - page)
         return false;
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
     size_t before = 1 + mo_random_below(large_random, GUARD_PAGES);
     size_t after = 1 + mo_random_below(large_random, GUARD_PAGES);
-    mo_unlock(&large_lock);
+    mo_unlock(&mo_large_table.lock);
     size_t open_size = mo_align_up(offset + n, page);
-    if (!reserve(now, open_size, page, before, after + n / 2 / page) && !reserve(now, open_size, page, before, after))
+    if (!reserve(now, open_size, page, before, after + n / 2 / page, true) &&
+        !reserve(now, open_size, page, before, after, true))
         return false;
     now->n = n;
     now->p = now->open + offset;
@@ -306,11 +275,11 @@ static bool prepare_move(const struct mo_large *old, size_t n, struct mo_large *
 
 static void forget(const struct mo_large *l)
 {
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
     live_bytes -= l->open_size;
     live_count--;
-    delete_locked(entry_locked(l->p));
-    mo_unlock(&large_lock);
+    mo_large_delete_locked(mo_large_entry_locked(l->p));
+    mo_unlock(&mo_large_table.lock);
 }
 
 /* Copies old's payload into now's reservation, and frees old. */
@@ -332,14 +301,14 @@ static bool move_pages(const struct mo_large *old, struct mo_large *now)
     uintptr_t unused = mo_large_end(now);
     bool hole_kept = false;
     now->guards = MO_LARGE_MARKERS;
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
     bool moved = mo_os_move((void *)old->open, old->open_size, (void *)now->open, room_end - now->open, &hole_kept);
     if (moved && !hole_kept) {
         live_bytes -= old->open_size;
         live_count--;
-        delete_locked(entry_locked(old->p));
+        mo_large_delete_locked(mo_large_entry_locked(old->p));
     }
-    mo_unlock(&large_lock);
+    mo_unlock(&mo_large_table.lock);
     if (!moved)
         return false;
     if (unused != room_end && !mo_os_guard((void *)unused, room_end - unused))
@@ -367,19 +336,39 @@ static bool move_end(struct mo_large *l, size_t n)
         if (!mo_os_open((void *)had, end - had)) /* with markers too: locked memory was shut without one */
             return false;
     }
-    mo_lock(&large_lock);
-    struct mo_large *entry = entry_locked(l->p);
+    mo_lock(&mo_large_table.lock);
+    struct mo_large *entry = mo_large_entry_locked(l->p);
     live_bytes += end - had; /* may be negative, modulo 2^n */
     entry->n = l->n = n;
     entry->open_size = l->open_size = end - l->open;
-    mo_unlock(&large_lock);
+    mo_large_prove_locked(entry);
+    mo_unlock(&mo_large_table.lock);
     return true;
+}
+
+static bool set_busy(uintptr_t p, bool busy, struct mo_large *l)
+{
+    mo_lock(&mo_large_table.lock);
+    struct mo_large *entry = mo_large_entry_locked(p);
+    bool live = entry->p == p && entry->state != 0;
+    if (live)
+        entry->busy = busy;
+    *l = *entry;
+    l->proof = 0; /* the table's alone */
+    mo_unlock(&mo_large_table.lock);
+    return live;
+}
+
+void mo_large_settle(uintptr_t p)
+{
+    struct mo_large l;
+    (void)set_busy(p, false, &l);
 }
 
 bool mo_large_resize(uintptr_t p, size_t n, struct mo_large *out)
 {
     struct mo_large old;
-    if (!mo_large_find(p, &old) || old.state == 0)
+    if (!set_busy(p, true, &old))
         return false;
     *out = old;
     if (n < old.n / 4) /* rather a mapping of its size */
@@ -400,52 +389,105 @@ bool mo_large_resize(uintptr_t p, size_t n, struct mo_large *out)
             mo_os_unmap((void *)out->map, out->map_size);
         return false;
     }
-    mo_lock(&large_lock);
-    entry_locked(out->p)->guards = out->guards;
-    mo_unlock(&large_lock);
+    mo_lock(&mo_large_table.lock);
+    struct mo_large *entry = mo_large_entry_locked(out->p);
+    entry->guards = out->guards;
+    mo_large_prove_locked(entry);
+    mo_unlock(&mo_large_table.lock);
     return true;
 }
 
 bool mo_large_find(uintptr_t p, struct mo_large *out)
 {
-    mo_lock(&large_lock);
-    const struct mo_large *entry = entry_locked(p);
+    mo_lock(&mo_large_table.lock);
+    const struct mo_large *entry = mo_large_entry_locked(p);
+    mo_large_check_locked(entry);
     *out = *entry;
-    mo_unlock(&large_lock);
+    out->proof = 0; /* the table's alone */
+    mo_unlock(&mo_large_table.lock);
     return out->p == p && p != 0;
+}
+
+static bool around_locked(uintptr_t a, struct mo_large *out)
+{
+    bool found = false;
+    for (size_t i = 0; i < mo_large_table.room && !found; i++) {
+        if (mo_large_table.entries[i].p != 0 &&
+            a - mo_large_table.entries[i].map < mo_large_table.entries[i].map_size) {
+            *out = mo_large_table.entries[i];
+            found = true;
+        }
+    }
+    return found;
 }
 
 bool mo_large_around(uintptr_t a, struct mo_large *out)
 {
-    bool found = false;
-    mo_lock(&large_lock);
-    for (size_t i = 0; i < table_room && !found; i++) {
-        if (table[i].p != 0 && a - table[i].map < table[i].map_size) {
-            *out = table[i];
-            found = true;
-        }
-    }
-    mo_unlock(&large_lock);
+    mo_lock(&mo_large_table.lock);
+    bool found = around_locked(a, out);
+    mo_unlock(&mo_large_table.lock);
+    return found;
+}
+
+bool mo_large_around_fault(uintptr_t a, struct mo_large *out)
+{
+    enum { TRIES = 100000 }; /* milliseconds: more than another thread needs, unless it sleeps */
+    int tries = 0;
+    while (!mo_trylock(&mo_large_table.lock))
+        if (++tries == TRIES)
+            return false;
+    bool found = around_locked(a, out);
+    mo_unlock(&mo_large_table.lock);
     return found;
 }
 
 void mo_large_figures(struct mo_large_figures *f)
 {
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
     f->live_bytes = live_bytes;
     f->live_count = live_count;
     f->waiting_bytes = waiting_bytes;
     f->waiting_count = waiting_count;
-    f->table_bytes = table_room * sizeof *table + waiting_room * sizeof *waiting;
-    mo_unlock(&large_lock);
+    f->table_bytes = mo_large_table.room * sizeof(struct mo_large) + waiting_room * sizeof *waiting;
+    mo_unlock(&mo_large_table.lock);
+}
+
+bool mo_large_hold(void)
+{
+    return mo_lock_patiently(&mo_large_table.lock);
+}
+
+bool mo_large_next_locked(size_t *at, struct mo_large *l)
+{
+    while (*at < mo_large_table.room) {
+        *l = mo_large_table.entries[(*at)++];
+        if (l->p != 0 && l->state != 0 && !l->busy)
+            return true;
+    }
+    return false;
+}
+
+const char *mo_large_fault_locked(void)
+{
+    size_t used = 0, live = 0;
+    for (const struct mo_large *l = mo_large_table.entries; l < mo_large_table.entries + mo_large_table.room; l++) {
+        if (l->p == 0)
+            continue;
+        if (mo_large_entry_locked(l->p) != l || l->p - l->map >= l->map_size || l->open_size > l->map_size)
+            return "an entry of the table of large chunks is impossible";
+        used++;
+        live += l->state != 0;
+    }
+    bool agree = used == mo_large_table.used && live == live_count && waiting_count <= used - live;
+    return agree ? NULL : "the table of large chunks and its counts disagree";
 }
 
 void mo_large_lock(void)
 {
-    mo_lock(&large_lock);
+    mo_lock(&mo_large_table.lock);
 }
 
 void mo_large_unlock(void)
 {
-    mo_unlock(&large_lock);
+    mo_unlock(&mo_large_table.lock);
 }

@@ -5,6 +5,8 @@
 
 #include "diag/sealed.h"
 
+const struct mo_random mo_random_none;
+
 /* A key from the kernel, or from option `seed` and a count of the streams for repeatable runs. */
 static void reseed(struct mo_random *r)
 {
@@ -30,5 +32,6 @@ void mo_random_refill(struct mo_random *r)
     memcpy(key, r->key, sizeof key);
     crypto_stream_chacha20(r->key, sizeof r->key + sizeof r->bytes, nonce, key);
     sodium_memzero(key, sizeof key);
-    r->left = MO_RANDOM_BYTES - 1; /* a draw of one byte reads two */
+    /* A draw of one byte reads two, so the last one is in nobody's draw. */
+    r->left = MO_RANDOM_BYTES - 1 - r->bytes[MO_RANDOM_BYTES - 1] % MO_RANDOM_LEFT_OUT;
 }

@@ -12,6 +12,10 @@
 
 enum { MO_RANDOM_SIZE = 1024, MO_RANDOM_BYTES = MO_RANDOM_SIZE - 8 - 32 };
 
+/* A refill leaves out up to 63 bytes, by chance, so that what draws evenly does not always meet the end of the bytes at
+ * the same step; how many it gives in the mean. */
+enum { MO_RANDOM_LEFT_OUT = 64, MO_RANDOM_WINDOW = MO_RANDOM_BYTES - 1 - MO_RANDOM_LEFT_OUT / 2 };
+
 struct mo_random {
     uint32_t left; /* bytes not yet drawn, at the start of `bytes` */
     uint32_t seeded;
@@ -19,6 +23,12 @@ struct mo_random {
     uint8_t bytes[MO_RANDOM_BYTES];
 };
 _Static_assert(sizeof(struct mo_random) == MO_RANDOM_SIZE, "four streams in a small page");
+
+/* With nothing in it and read-only: who draws from it would fault. */
+extern const struct mo_random mo_random_none;
+
+/* Chooses how ChaCha20 is computed; before the first refill. */
+void mo_random_start(void);
 
 /* Fills r->bytes anew. */
 void mo_random_refill(struct mo_random *r);

@@ -36,6 +36,30 @@ bool mo_lock_is_forking(void)
     return __atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) == self();
 }
 
+void mo_os_rest(unsigned turns)
+{
+    for (unsigned i = 0; i < turns; i++) {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("yield");
+#else
+        __asm__ volatile("" ::: "memory");
+#endif
+    }
+}
+
+bool mo_lock_patiently(struct mo_lock *l)
+{
+    enum { TRIES = 4096, TURNS = 64 };
+    for (unsigned i = 0; i < TRIES; i++) {
+        if (mo_trylock(l))
+            return true;
+        mo_os_rest(TURNS);
+    }
+    return false;
+}
+
 void mo_lock_slow(struct mo_lock *l)
 {
     if (mo_lock_is_forking())
@@ -44,11 +68,7 @@ void mo_lock_slow(struct mo_lock *l)
     for (int spin = 0; spin < 64; spin++) {
         if (__atomic_load_n(&l->word, __ATOMIC_RELAXED) == LOCK_FREE && mo_trylock(l))
             return;
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        __asm__ volatile("yield");
-#endif
+        mo_os_rest(1);
     }
     int saved = errno;
     while (__atomic_exchange_n(&l->word, LOCK_WAITED, __ATOMIC_ACQUIRE) != LOCK_FREE)

@@ -39,12 +39,23 @@ void mo_os_unmap(void *p, size_t size);
 void mo_os_seal(void *p, size_t size); /* forbids further changes of the mapping where the kernel can */
 void mo_os_name(void *p, size_t size, const char *name);
 
-/* Guard markers (MADV_GUARD_INSTALL): the range faults on access and its pages are given back, without
- * splitting the mapping. Only where features.guard_install; false when the kernel refuses the range. */
+/* Guard markers (MADV_GUARD_INSTALL): the range faults on access and its pages are given back, without splitting the
+ * mapping. Only where features.guard_install; false when the kernel refuses the range, as for locked memory: then
+ * there may be markers before the page that it refused. Whole: for what is accessible; all of it or nothing. */
 bool mo_os_guard(void *p, size_t size) MO_CHECKED;
 bool mo_os_unguard(void *p, size_t size) MO_CHECKED;
+MO_CHECKED MO_INLINE bool mo_os_guard_whole(void *p, size_t size)
+{
+    bool whole = mo_os_guard(p, size);
+    if (mo_unlikely(!whole))
+        (void)!mo_os_unguard(p, size);
+    return whole;
+}
 
+bool mo_os_readable(uintptr_t at);                 /* asks the kernel; true for the whole page of 4 KiB */
 bool mo_os_purge(void *p, size_t size) MO_CHECKED; /* gives pages back at once; they read as zero after */
+void mo_os_populate(void *p, size_t size);         /* makes pages present, where the kernel can (Linux 5.14) */
+void mo_os_huge(void *p, size_t size);             /* pages not yet present are to be huge, where the kernel can */
 bool mo_os_wipe_on_fork(void *p, size_t size);     /* and keeps the range out of core files */
 
 /* Moves the pages of old_size bytes from old to now, over the reservation there, and extends them with zeros to
@@ -61,6 +72,10 @@ bool mo_os_entropy(void *buf, size_t n);
 size_t mo_os_read_file(const char *path, char *buf, size_t size);
 
 void mo_os_write(int fd, const char *text, size_t n); /* all of it, whatever signals do */
+int mo_os_create(const char *path);                   /* a file to append to; -1 where that is refused */
+void mo_os_close_file(int fd);
+bool mo_os_is_terminal(int fd);
+MO_NORETURN void mo_os_exit(int status); /* at once: no handler runs */
 long mo_os_thread_id(void);
 long mo_os_process_id(void);
 char **mo_os_environment(void); /* may be NULL this early in a process */
@@ -74,6 +89,13 @@ struct mo_lock {
 };
 void mo_lock_slow(struct mo_lock *l);
 void mo_unlock_slow(struct mo_lock *l);
+
+/* The same for who can do without: false when it is not to be had within some milliseconds, as when this thread was
+ * interrupted by a signal while it held it. */
+bool mo_lock_patiently(struct mo_lock *l) MO_CHECKED;
+
+/* A short rest between two looks at what another thread changes: a few nanoseconds each. */
+void mo_os_rest(unsigned turns);
 
 /* A thread that forks holds every lock while the program's own fork handlers may run, and these may allocate. Between
  * begin (all locks are held) and end (they still are) the calling thread passes them as if it did not. */

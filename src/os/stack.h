@@ -6,15 +6,18 @@
 
 enum { MO_STACK_MOST = 16 };
 
-/* Return addresses, innermost first; the first is in the program or library that called moat. */
+/* Return addresses, innermost first; the first is in the program or library that called moat. Of code that a signal
+ * has interrupted, the first is the interrupted instruction's address + 1, so that each address - 1 lies in what was
+ * being executed. */
 struct mo_stack {
-    uint32_t thread; /* its number in the system */
-    uint32_t count;  /* of frames; 0: not known */
+    uint32_t thread;  /* its number in the system */
+    uint16_t count;   /* of frames; 0: not known */
+    uint16_t guessed; /* not followed from frame to frame: some may be left over from earlier calls */
     uintptr_t frames[MO_STACK_MOST];
 };
 
-/* The calling thread's stack, without the innermost `skip` frames that lie in moat itself. Allocates nothing and takes
- * no lock of moat's. */
+/* The calling thread's stack, without the innermost frames that lie in libmoat.so itself. Allocates nothing, takes no
+ * lock, never faults, leaves errno. */
 void mo_stack_take(struct mo_stack *s);
 
 /* The stack of the code that a signal has interrupted. */

@@ -14,6 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Argument number i as a number (decimal, 0x or 0 before it), or as a word; both end the program when it is missing. */
 size_t number(char **argv, int i);
 const char *word(char **argv, int i);
@@ -22,6 +26,8 @@ bool word_is(char **argv, int i, const char *expected);
 void step(const char *name); /* the next thing done may be the last */
 int finish(void);            /* all went well: main's return value */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+/* Ends it with status 77: what the attack needs is not there, as under an allocator without slabs or without reuse. */
+void not_here(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* The same pointer, but the compiler no longer knows which: it can neither warn nor optimise. */
 void *hide(const void *p);
@@ -42,7 +48,8 @@ size_t enough_pairs(size_t n);
  * that was, or `limit` when none did before. With write, it writes 0x41; else it reads. */
 size_t distance_to_fault(volatile char *p, ptrdiff_t stride, size_t limit, bool write);
 
-/* Runs body(arg) in a child: true when it died by SIGABRT with `report` in its words. */
+/* Runs body(arg) in a child: true when it died by SIGABRT with `report` in its words. With ATTACK_ANY_DEATH in the
+ * environment, for allocators that have other words, any death by signal will do. */
 bool child_reports(void (*body)(void *), void *arg, const char *report);
 
 /* A set of addresses: put is false when it was there already, drop when it was not. At most a million. */
@@ -52,5 +59,9 @@ bool set_drop(const void *p);
 /* Bytes of the slot that holds n requested bytes, header included; 0 where there is none (a large chunk,
  * or the allocator is not moat). */
 size_t slot_bytes(size_t n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

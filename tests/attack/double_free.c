@@ -1,6 +1,7 @@
 /* P3: the same pointer freed twice.
  * SIZE HOW: `once` (the twin), `twice`, `delayed` by ten other frees, `interleaved` (a b a), `thread` (the second
- * free in another thread), `later` (after many frees and allocations of other sizes). */
+ * free in another thread), `later` (after many frees and allocations of other sizes), `resized` (realloc has given
+ * the chunk its own size again), `zeroed` (the first free is a realloc to 0 bytes). */
 #include "attack.h"
 
 #include <pthread.h>
@@ -18,7 +19,12 @@ int main(int argc, char **argv)
     char *a = take(size), *b = take(size), *others[10];
     for (int i = 0; i < 10; i++)
         others[i] = take(size);
-    free(hide(a));
+    if (word_is(argv, 2, "resized"))
+        a = hide(realloc(a, size));
+    if (word_is(argv, 2, "zeroed"))
+        free(realloc(hide(a), 0)); /* NULL but for allocators that give a chunk of no bytes */
+    else
+        free(hide(a));
     if (word_is(argv, 2, "delayed"))
         for (int i = 0; i < 10; i++)
             free(others[i]);

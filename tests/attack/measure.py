@@ -14,6 +14,29 @@ def entropy(numbers):
     return sum(-n / total * math.log2(n / total) for n in collections.Counter(numbers).values())
 
 
+def share(outputs, label, of):
+    return sum(values(outputs, label)) / max(sum(values(outputs, of)), 1)
+
+
+def noticed(least, most):
+    """What is looked at in samples is noticed about as often as it should be."""
+    def look(outputs):
+        part = share(outputs, "noticed", "tries")
+        summary = f"{part:.1%} noticed"
+        return ("" if least <= part <= most else summary), summary
+    return look
+
+
+def at_most(**limits):
+    """How often each attempt of an attacker who arranges the heap succeeds."""
+    def look(outputs):
+        parts = {name: share(outputs, name, "trials") for name in limits}
+        parts["spray"] = share(outputs, "spray", "sprays")
+        summary = ", ".join(f"{name} {part:.2%}" for name, part in parts.items())
+        return ("" if all(parts[name] <= most for name, most in limits.items()) else summary), summary
+    return look
+
+
 def no_repeats(outputs):
     firsts = values(outputs, "first")
     again = len(firsts) - len(set(firsts))

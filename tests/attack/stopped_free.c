@@ -23,7 +23,7 @@ enum { TRAP_FLAG = 0x100 }; /* SIGTRAP after each instruction */
 #error "the runner and CMakeLists.txt leave this program out where a thread can't step itself"
 #endif
 
-enum { MOST_PAIRS = 200000, LATE_STOPS = 20, TWIN_STOPS = 200, MOST_STOPS = 2000, TRIES = 4 };
+enum { MOST_PAIRS = 5000000, LATE_STOPS = 20, TWIN_STOPS = 200, MOST_STOPS = 2000, TRIES = 4 };
 enum stage { STOPPING, OTHER_FREES, GOES_ON, OTHER_FREES_AGAIN, DONE };
 
 /* Shared with the parent: how far the child came. */

@@ -1,4 +1,4 @@
-/* P4: writes before the start. SIZE COUNT: bytes changed before it; 0 is the twin. */
+/* P4: writes before the start. SIZE COUNT: bytes changed before it, downwards; 0 is the twin. */
 #include "attack.h"
 
 int main(int argc, char **argv)

@@ -31,7 +31,7 @@ static unsigned decode_0f(uint8_t op)
     return op == 0x05 || op == 0x34 ? BUDGET_SYSCALL : 0;
 }
 
-unsigned budget_decode(const uint8_t code[BUDGET_CODE])
+unsigned budget_decode(const uint8_t code[])
 {
     size_t i = 0;
     unsigned flags = 0;
@@ -40,7 +40,13 @@ unsigned budget_decode(const uint8_t code[BUDGET_CODE])
             flags = BUDGET_LOCKED;
     if ((code[i] & 0xf0) == 0x40) /* REX, always the last prefix */
         i++;
-    uint8_t op = code[i], modrm = code[i + 1], reg = modrm >> 3 & 7;
+    bool repeats = memchr(code, 0xf3, i) != NULL || memchr(code, 0xf2, i) != NULL;
+    uint8_t op = code[i];
+    if ((op >= 0xa4 && op <= 0xa7) || (op >= 0xaa && op <= 0xaf))
+        return repeats ? BUDGET_REPEATED : 0;
+    if (op == 0xc3 || op == 0xcc || (op >= 0x50 && op <= 0x5f)) /* nothing follows: ret, int3, push, pop */
+        return op == 0xc3 ? flags | BUDGET_RETURN : flags;
+    uint8_t modrm = code[i + 1], reg = modrm >> 3 & 7;
     if (op == 0x0f)
         return flags | decode_0f(modrm);
     if ((op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3))
@@ -49,9 +55,7 @@ unsigned budget_decode(const uint8_t code[BUDGET_CODE])
         return flags | BUDGET_LOCKED;
     if (op == 0xe8 || (op == 0xff && (reg == 2 || reg == 3)))
         return flags | BUDGET_CALL;
-    if (op == 0xc2 || op == 0xc3)
-        return flags | BUDGET_RETURN;
-    return op == 0xcc ? flags | BUDGET_TRAP : flags;
+    return op == 0xc2 ? flags | BUDGET_RETURN : flags;
 }
 
 bool budget_decode_test(void)
@@ -75,7 +79,11 @@ bool budget_decode_test(void)
         {"inc eax", {0xff, 0xc0}, 0},
         {"ret", {0xc3}, BUDGET_RETURN},
         {"rep ret", {0xf3, 0xc3}, BUDGET_RETURN},
-        {"int3", {0xcc}, BUDGET_TRAP},
+        {"int3", {0xcc}, 0},
+        {"rep stosb", {0xf3, 0xaa}, BUDGET_REPEATED},
+        {"rep movsq", {0xf3, 0x48, 0xa5}, BUDGET_REPEATED},
+        {"stosb", {0xaa}, 0},
+        {"pause", {0xf3, 0x90}, 0},
         {"syscall", {0x0f, 0x05}, BUDGET_SYSCALL},
         {"lock cmpxchg (rdi)", {0xf0, 0x0f, 0xb1, 0x37}, BUDGET_LOCKED},
         {"lock cmpxchg r8,(rdi)", {0xf0, 0x4c, 0x0f, 0xb1, 0x07}, BUDGET_LOCKED},

@@ -66,6 +66,14 @@ printf '#!/bin/sh\nif\n' >scripts/bad
 expect fail "no syntax" scripts
 rm scripts/bad
 
+mkdir -p tests/attack
+cp "$1"/tests/attack/{catalogue,measure}.py tests/attack/
+cp "$1/hardening.md" .
+expect pass "the table as it is" attacks
+sed -i '/^| P4 | .underflow_gap./d' hardening.md
+expect fail "an attack without a row" attacks
+rm -r tests/attack hardening.md
+
 expect pass "the library" exports "$library"
 cp src/api/exports.map map
 sed -i '/^    malloc;/d' src/api/exports.map

@@ -14,7 +14,7 @@
 
 #include "../api/check.h"
 
-enum { THREADS = 4, FORKS = 200, SECONDS = 100, KEPT = 500 };
+enum { THREADS = 4, FORKS = 80, SECONDS = 100, KEPT = 500 };
 
 extern char **environ;
 

@@ -46,7 +46,7 @@ Test(heap, a_region_belongs_to_its_class_and_shard)
             const struct mo_slab *slab = &mo_sealed.slabs[first + i];
             cr_assert_eq(slab->base, base + i * span);
             cr_assert(slab->class == class && slab->shard == last_shard && !(slab->flags & MO_SLAB_OPEN));
-            cr_assert_eq(slab->free_count, k->slots);
+            cr_assert_eq(slab->free_count, mo_min(k->slots, MO_SLAB_STEP));
             size_t bits = 0;
             for (size_t w = 0; w < MO_ARRAY_LEN(slab->free); w++)
                 bits += (size_t)__builtin_popcountll(slab->free[w]);
@@ -123,9 +123,9 @@ Test(heap, zero_size_slots_have_no_memory)
 {
     struct mo_slab *slab;
     (void)grow(MO_CLASS_ZERO, 0, &slab);
-    cr_assert(mo_slab_open(slab));
+    cr_assert(mo_slab_open(slab, false));
     cr_assert_not(can_read(slab->base + MO_HEADER));
-    cr_assert_not(mo_slab_close(slab), "there is nothing to give back");
+    cr_assert_not(mo_slabs_close(slab, 1), "there is nothing to give back");
 }
 
 Test(heap, addresses_without_a_region)
@@ -175,7 +175,7 @@ Test(heap, slabs_open_and_close)
         (void)grow(class, 0, &slab);
         struct mo_heap_figures before, open, closed;
         mo_heap_figures(&before);
-        cr_assert(mo_slab_open(slab));
+        cr_assert(mo_slab_open(slab, false));
         mo_heap_figures(&open);
         cr_assert(slab->flags & MO_SLAB_OPEN);
         cr_assert_eq(!!(slab->flags & MO_SLAB_MARKERS), mo_sealed.features.guard_install);
@@ -185,12 +185,12 @@ Test(heap, slabs_open_and_close)
         memset((void *)slab->base, 0xa5, k->slab_bytes);
         for (uintptr_t p = slab->base + k->slab_bytes; p < slab->base + span_of(class); p += mo_sealed.features.page)
             cr_assert_not(can_read(p), "class %u has a hole in its guard", class);
-        cr_assert(mo_slab_close(slab));
+        cr_assert(mo_slabs_close(slab, 1));
         mo_heap_figures(&closed);
         cr_assert_not(slab->flags & MO_SLAB_OPEN);
         cr_assert(closed.guards == before.guards && closed.mappings == before.mappings);
         cr_assert_not(can_read(slab->base) || can_read(slab->base + k->slab_bytes - 1));
-        cr_assert(mo_slab_open(slab));
+        cr_assert(mo_slab_open(slab, false));
         cr_assert(all_are(slab->base, k->slab_bytes, 0), "class %u shows old contents", class);
     }
 }
@@ -202,12 +202,12 @@ Test(heap, guards_fault)
         const struct mo_class *k = &mo_sealed.classes[classes[i]];
         struct mo_slab *slab;
         (void)grow(classes[i], 0, &slab);
-        cr_assert(mo_slab_open(slab));
+        cr_assert(mo_slab_open(slab, false));
         cr_assert_not(faults(touch_write, slab->base + k->slab_bytes - 1));
         cr_assert(faults(touch_write, slab->base + k->slab_bytes));
         cr_assert(faults(touch_read, slab->base + k->slab_bytes));
         cr_assert(faults(touch_write, slab->base + span_of(classes[i]) - 1));
-        cr_assert(mo_slab_close(slab));
+        cr_assert(mo_slabs_close(slab, 1));
         cr_assert(faults(touch_read, slab->base + k->stride));
     }
 }
@@ -226,6 +226,8 @@ Test(heap, granules_never_change)
             chunks[i] = mo_allocate(1 + next_number(&seed) % (round % 2 ? 60000 : 700), MO_ORIGIN_MALLOC);
             uintptr_t p = mo_align_down((uintptr_t)chunks[i], MO_GRANULE);
             size_t known_at = 0;
+            if (p - mo_sealed.heap_base >= mo_sealed.heap_size) /* sampled */
+                continue;
             while (known_at < n && at[known_at] != p)
                 known_at++;
             if (known_at == n && n < MOST) {
@@ -300,7 +302,7 @@ Test(heap, a_life_is_counted)
         unsigned live = mo_state_next_life(state);
         cr_assert(live & MO_STATE_LIVE);
         cr_assert_eq(live & MO_STATE_OWNER, 0);
-        unsigned generation = (live & MO_STATE_GENERATION) >> 8;
+        unsigned generation = (live & MO_STATE_GENERATION) / MO_STATE_STEP;
         cr_assert_not(seen[generation]);
         seen[generation] = true;
         state = (live & MO_STATE_GENERATION) | 17;

@@ -50,9 +50,11 @@ static size_t value(const struct mo_options *o, const struct mo_option_info *opt
 
 Test(options, table_is_consistent)
 {
+    size_t offset = sizeof(size_t);
     for (size_t i = 0; i < mo_option_count; i++) {
         const struct mo_option_info *option = &mo_option_table[i];
-        cr_expect_eq(option->offset, (i + 1) * sizeof(size_t), "%s", option->name);
+        cr_expect_eq(option->offset, offset, "%s", option->name);
+        offset += option->kind == MO_OPTION_TEXT ? option->highest + 1 : sizeof(size_t);
         cr_expect(mo_option_find(option->name, strlen(option->name)) == option, "%s", option->name);
         cr_expect_str_eq(mo_option_nearest(option->name, strlen(option->name)), option->name);
         cr_expect(option->help[0] != '\0' && option->cost[0] != '\0', "%s", option->name);
@@ -451,34 +453,6 @@ Test(options, load_complains_on_stderr)
     ssize_t n = read(ends[0], text, sizeof text - 1);
     text[n > 0 ? n : 0] = '\0';
     cr_expect(strstr(text, wanted) != NULL, "stderr held: %s", text);
-}
-
-/* options.def need not list a boolean at all times, so the kind is tested by an option of the test's own. */
-Test(options, booleans)
-{
-    static const struct mo_option_info option = {"b", NULL, "", "", {0, 0, 0, 0}, 0, 1, 0, MO_OPTION_BOOL};
-    static const char *const yes[] = {"yes", "on", "1", "true", "YES", "True"};
-    static const char *const no[] = {"no", "off", "0", "false", "Off"};
-    static const char *const bad[] = {"", "y", "n", "2", "01", "yess", "ye", "nope"};
-    size_t v;
-    for (size_t i = 0; i < MO_ARRAY_LEN(yes); i++) {
-        v = 2;
-        cr_expect(mo_option_read(&option, yes[i], strlen(yes[i]), &v) && v == 1, "%s", yes[i]);
-    }
-    for (size_t i = 0; i < MO_ARRAY_LEN(no); i++) {
-        v = 2;
-        cr_expect(mo_option_read(&option, no[i], strlen(no[i]), &v) && v == 0, "%s", no[i]);
-    }
-    for (size_t i = 0; i < MO_ARRAY_LEN(bad); i++) {
-        v = 2;
-        cr_expect(!mo_option_read(&option, bad[i], strlen(bad[i]), &v) && v == 2, "%s", bad[i]);
-    }
-    char text[32] = "";
-    struct mo_text t = {text, text + sizeof text - 1};
-    mo_option_text_value(&t, &option, 1);
-    mo_option_text_value(&t, &option, 0);
-    mo_option_text_allowed(&t, &option);
-    cr_expect_str_eq(text, "yesnoyes, no");
 }
 
 Test(options, nearest_name)

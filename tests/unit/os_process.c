@@ -278,3 +278,32 @@ Test(os_process, resident)
     cr_assert(with > before + (30 << 20), "%zu then %zu", before, with);
     cr_assert(after < with - (30 << 20), "%zu then %zu", with, after);
 }
+
+Test(os_process, files_for_reports)
+{
+    char path[] = "/tmp/moat_os_process_XXXXXX", other[sizeof path + 8], text[32];
+    int made = mkstemp(path);
+    cr_assert_geq(made, 0);
+    close(made);
+    snprintf(other, sizeof other, "%s.link", path);
+    errno = 77;
+    int fd = mo_os_create(path);
+    cr_assert_geq(fd, 0);
+    mo_os_write(fd, "one ", 4);
+    mo_os_close_file(fd);
+    fd = mo_os_create(path);
+    mo_os_write(fd, "two", 3);
+    cr_expect_not(mo_os_is_terminal(fd));
+    mo_os_close_file(fd);
+    cr_expect_eq(mo_os_read_file(path, text, sizeof text), 7);
+    cr_expect_str_eq(text, "one two");
+    cr_expect_lt(mo_os_create("/nonexistent/folder/file"), 0);
+    cr_assert_eq(symlink(path, other), 0);
+    cr_expect_lt(mo_os_create(other), 0, "a link was followed");
+    errno = 77;
+    cr_expect_not(mo_os_is_terminal(-1));
+    cr_expect_lt(mo_os_create(other), 0);
+    cr_expect_eq(errno, 77);
+    unlink(other);
+    unlink(path);
+}

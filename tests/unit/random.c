@@ -7,6 +7,10 @@
 #include "front/front.h"
 #include "cache/cache.h"
 #include "mem/random.h"
+#include "moat/moat.h"
+
+/* What is counted here are slots of slabs: none of the chunks is to be a sampled one. */
+const char *moat_options = "sample_rate=0";
 
 static struct mo_random *new_stream(void)
 {
@@ -105,7 +109,8 @@ Test(random, a_refill_replaces_the_key)
         mo_random_refill(r);
         memcpy(keys[i], r->key, sizeof keys[i]);
         cr_assert_neq(r->seeded, 0);
-        cr_assert(r->left >= 512 && r->left < MO_RANDOM_BYTES, "a draw of one byte reads two");
+        cr_assert(r->left >= MO_RANDOM_BYTES - MO_RANDOM_LEFT_OUT && r->left < MO_RANDOM_BYTES,
+                  "a draw of one byte reads two");
         cr_assert_not(all_are((uintptr_t)keys[i], sizeof keys[i], keys[i][0]));
     }
     cr_assert(memcmp(keys[0], keys[1], 32) != 0 && memcmp(keys[1], keys[2], 32) != 0);
@@ -120,12 +125,31 @@ Test(random, one_refill_serves_its_bytes)
     cr_assert_eq(r->left, left - 4);
     (void)mo_random_u64(r);
     cr_assert_eq(r->left, left - 12);
+    static const size_t least = MO_RANDOM_BYTES - MO_RANDOM_LEFT_OUT;
     r->left = 3;
     (void)mo_random_below(r, 10);
-    cr_assert_eq(r->left, left - 4);
+    cr_assert(r->left >= least - 4 && r->left <= MO_RANDOM_BYTES - 5);
     r->left = 7;
     (void)mo_random_u64(r);
-    cr_assert_eq(r->left, left - 8);
+    cr_assert(r->left >= least - 8 && r->left <= MO_RANDOM_BYTES - 9);
+}
+
+/* What draws in even steps does not always meet the end at the same one. */
+Test(random, a_refill_leaves_out_a_random_number_of_bytes)
+{
+    enum { REFILLS = 64000 };
+    struct mo_random *r = new_stream();
+    size_t counts[MO_RANDOM_LEFT_OUT] = {0};
+    double sum = 0;
+    for (size_t i = 0; i < REFILLS; i++) {
+        mo_random_refill(r);
+        cr_assert(r->left < MO_RANDOM_BYTES && r->left >= MO_RANDOM_BYTES - MO_RANDOM_LEFT_OUT);
+        counts[MO_RANDOM_BYTES - 1 - r->left]++;
+        sum += r->left;
+    }
+    double freedom = MO_RANDOM_LEFT_OUT - 1.0, chi = chi_square(counts, MO_RANDOM_LEFT_OUT, REFILLS);
+    cr_assert_leq(chi, freedom + 6 * sqrt(2 * freedom) + 16, "chi square %f", chi);
+    cr_assert_float_eq(sum / REFILLS, MO_RANDOM_WINDOW, 1.0);
 }
 
 struct draws {
@@ -136,6 +160,7 @@ struct draws {
 static void draw(void *argument)
 {
     struct draws *d = argument;
+    mo_release(mo_allocate(16, MO_ORIGIN_MALLOC), MO_ORIGIN_MALLOC); /* a child's cache comes back at its first need */
     for (size_t i = 0; i < MO_ARRAY_LEN(d->own); i++) {
         d->own[i] = mo_random_u64(d->stream);
         d->cache[i] = mo_random_u64(mo_cache_mine->random);

@@ -1,109 +1,6 @@
 /* Reports: the exact text, in a child whose stderr is a pipe, and the way it ends. */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "diag/report.h"
 #include "os/os.h"
-
-extern char mo_report_last[];
-
-static const struct mo_report_chunk chunk = {0x7f1200000018, 24, 32, "live", "malloc", NULL, NULL};
-static const struct mo_report_chunk unknown = {0x7f1200000018, SIZE_MAX, 0, NULL, NULL, NULL, NULL};
-
-/* Runs `what` in a child; its stderr is in `text`, its end is returned. A child that hangs dies by SIGALRM. */
-struct ended {
-    int status;
-    pid_t child;
-    char text[8192];
-};
-
-static struct ended run(void (*what)(void))
-{
-    static struct ended e;
-    int ends[2];
-    memset(&e, 0, sizeof e);
-    cr_assert_eq(pipe(ends), 0);
-    e.child = fork();
-    cr_assert_geq(e.child, 0);
-    if (e.child == 0) {
-        static const struct rlimit no_core = {0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        signal(SIGABRT, SIG_DFL);
-        signal(SIGALRM, SIG_DFL);
-        alarm(100);
-        dup2(ends[1], 2);
-        close(ends[0]);
-        close(ends[1]);
-        what();
-        _exit(0);
-    }
-    close(ends[1]);
-    size_t n = 0;
-    ssize_t got;
-    while (n < sizeof e.text - 1 && (got = read(ends[0], e.text + n, sizeof e.text - 1 - n)) != 0) {
-        cr_assert(got > 0 || errno == EINTR);
-        n += got > 0 ? (size_t)got : 0;
-    }
-    close(ends[0]);
-    cr_assert_eq(waitpid(e.child, &e.status, 0), e.child);
-    return e;
-}
-
-static void expect_abort(const struct ended *e)
-{
-    cr_assert(WIFSIGNALED(e->status) && WTERMSIG(e->status) == SIGABRT, "status %#x, stderr: %s", (unsigned)e->status,
-              e->text);
-}
-
-/* `wanted` has PID where the child's number stands. The child's one thread has the same. */
-static void expect_text(const struct ended *e, const char *wanted)
-{
-    char text[8192], number[16];
-    size_t n = 0;
-    snprintf(number, sizeof number, "%ld", (long)e->child);
-    while (*wanted != '\0') {
-        cr_assert_lt(n, sizeof text - sizeof number);
-        if (strncmp(wanted, "PID", 3) == 0) {
-            n += (size_t)snprintf(text + n, sizeof text - n, "%s", number);
-            wanted += 3;
-        } else {
-            text[n++] = *wanted++;
-        }
-    }
-    text[n] = '\0';
-    cr_assert_str_eq(e->text, text);
-}
-
-static void expect_report(void (*what)(void), const char *wanted)
-{
-    struct ended e = run(what);
-    expect_abort(&e);
-    expect_text(&e, wanted);
-}
-
-static size_t occurrences(const char *text, const char *part)
-{
-    size_t n = 0;
-    while ((text = strstr(text, part)) != NULL) {
-        n++;
-        text += strlen(part);
-    }
-    return n;
-}
-
-static void overflow(void)
-{
-    mo_report_overflow("free", chunk.address, &chunk, 24, "the first byte past the end is 0x41, not 0x00");
-}
+#include "report_child.h"
 
 Test(report, overflow)
 {
@@ -141,11 +38,6 @@ Test(report, double_free)
                   "==PID==     next: make it repeat with 'moat run -o seed=1' and a debugger; valgrind shows both "
                   "frees\n"
                   "==PID== moat: aborting\n");
-}
-
-static void bad_free(void)
-{
-    mo_report_bad_free("free", 0x1000, NULL, PTRDIFF_MIN, NULL);
 }
 
 Test(report, bad_free_of_nothing_known)
@@ -250,7 +142,7 @@ Test(report, places)
 
 static void report_long(void)
 {
-    char detail[5000];
+    char detail[20000];
     memset(detail, 'x', sizeof detail);
     detail[sizeof detail - 1] = '\0';
     mo_report_overflow("free", chunk.address, &chunk, 24, detail);
@@ -262,10 +154,11 @@ Test(report, endless_detail_is_cut)
     char last[64];
     struct ended e = run(report_long);
     expect_abort(&e);
-    snprintf(last, sizeof last, "xx\n==%ld== moat: aborting\n", (long)e.child);
+    snprintf(last, sizeof last, "\n==%ld== moat: aborting\n", (long)e.child);
     size_t n = strlen(e.text);
-    cr_assert(n > strlen(last) && n < 2048);
+    cr_assert(n > strlen(last) && n < 8192);
     cr_expect_str_eq(e.text + n - strlen(last), last);
+    cr_expect(strstr(e.text, "xxx\n==") != NULL && strstr(e.text, "    usually: ") != NULL);
 }
 
 static void panic(void)
@@ -285,8 +178,8 @@ Test(report, panic)
 static void warn_twice(void)
 {
     errno = 77;
-    mo_warn("free", 0xabc, "not a chunk of moat's; leaked");
-    mo_warn("start", 0, "guards are off");
+    mo_report_warning(true, "free", 0xabc, NULL, "not a chunk of moat's; leaked");
+    mo_report_warning(false, "delete", chunk.address, &chunk, "it came from malloc");
     if (errno != 77)
         _exit(1);
 }
@@ -295,184 +188,111 @@ Test(report, warnings_go_on)
 {
     struct ended e = run(warn_twice);
     cr_assert(WIFEXITED(e.status) && WEXITSTATUS(e.status) == 0);
-    expect_text(&e, "moat: free of 0xabc: not a chunk of moat's; leaked\nmoat: start: guards are off\n");
+    expect_text(&e, "moat: free of 0xabc: not a chunk of moat's; leaked\n"
+                    "moat: delete of 0x7f1200000018: it came from malloc\n");
 }
 
 static void warn_long(void)
 {
-    char detail[1000];
+    char detail[2000];
     memset(detail, 'x', sizeof detail);
     detail[sizeof detail - 1] = '\0';
-    mo_warn("free", 1, detail);
+    mo_report_warning(true, "free", 1, NULL, detail);
 }
 
 Test(report, endless_warning_is_cut)
 {
     struct ended e = run(warn_long);
     size_t n = strlen(e.text);
-    cr_assert(n > 100 && n < 1000);
+    cr_assert(n > 1024 && n < 1100);
     cr_expect_str_eq(e.text + n - 3, "xx\n");
 }
 
-static void handler_shows_last(int signal_number)
+static enum mo_access_bug access_bug;
+static enum mo_access access_kind;
+static uintptr_t access_at;
+static const struct mo_stack allocated = {.thread = 11, .count = 2, .frames = {0x1001, 0x2001}};
+static const struct mo_stack freed = {.thread = 12, .count = 1, .frames = {0x3001}};
+
+static void on_access(int signal_number, siginfo_t *info, void *context)
 {
-    static const char mark[] = "handler sees:\n";
+    struct mo_report_chunk c = chunk;
     (void)signal_number;
-    mo_os_write(2, mark, sizeof mark - 1);
-    mo_os_write(2, mo_report_last, strlen(mo_report_last));
+    (void)info;
+    c.allocated = &allocated;
+    c.freed = access_bug == MO_ACCESS_AFTER_FREE ? &freed : NULL;
+    errno = 77;
+    mo_report_access(access_bug, access_kind, access_at, access_bug == MO_ACCESS_WILD ? NULL : &c, "it lies in a guard",
+                     context);
+    _exit(errno == 77 ? 66 : 1);
 }
 
-static void report_with_handler(void)
+static void fault(void)
 {
-    signal(SIGABRT, handler_shows_last);
-    bad_free();
+    struct sigaction action = {.sa_sigaction = on_access, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &action, NULL);
+    raise(SIGSEGV);
 }
 
-/* A crash handler runs and finds the text; the process dies by SIGABRT all the same. */
-Test(report, abort_handlers_run_and_the_text_is_kept)
+static struct ended run_access(enum mo_access_bug bug, enum mo_access kind, uintptr_t at)
 {
-    struct ended e = run(report_with_handler);
-    expect_abort(&e);
-    char *second = strstr(e.text, "handler sees:\n");
-    cr_assert_not_null(second, "%s", e.text);
-    *second = '\0';
-    cr_expect_str_eq(e.text, second + strlen("handler sees:\n"));
+    access_bug = bug;
+    access_kind = kind;
+    access_at = at;
+    struct ended e = run(fault);
+    cr_assert(WIFEXITED(e.status) && WEXITSTATUS(e.status) == 66, "status %#x: %s", (unsigned)e.status, e.text);
+    return e;
 }
 
-static void report_with_abort_blocked_and_ignored(void)
+/* The function returns: what happens next is the handler's. */
+Test(report, access_past_the_end)
 {
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_BLOCK, &all, NULL);
-    signal(SIGABRT, SIG_IGN);
-    bad_free();
+    struct ended e = run_access(MO_ACCESS_OVERFLOW, MO_ACCESS_WRITE, chunk.address + 24);
+    cr_expect(strstr(e.text, "==     allocated by thread 11:\n") != NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "==       #1 0x2000\n") != NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "==     freed by") == NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "moat: heap-buffer-overflow: a write at 0x7f1200000030, outside of its chunk\n") != NULL);
+    cr_expect(strstr(e.text, "    what: 1 byte past the end of a 24-byte chunk (offset 24)\n") != NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "    evidence: it lies in a guard\n") != NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "    stack") != NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "== moat: the fault takes its course\n") != NULL, "%s", e.text);
 }
 
-Test(report, abort_ignored_and_blocked)
+Test(report, access_after_free)
 {
-    struct ended e = run(report_with_abort_blocked_and_ignored);
-    expect_abort(&e);
-    cr_expect_eq(occurrences(e.text, "moat: aborting\n"), 1);
+    struct ended e = run_access(MO_ACCESS_AFTER_FREE, MO_ACCESS_READ, chunk.address + 2);
+    cr_expect(strstr(e.text, "moat: heap-use-after-free: a read at 0x7f120000001a, in a freed chunk\n") != NULL);
+    cr_expect(strstr(e.text, "==     allocated by thread 11:\n") != NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "==     freed by thread 12:\n") != NULL, "%s", e.text);
+    cr_expect(strstr(e.text, "==       #0 0x3000\n") != NULL, "%s", e.text);
 }
 
-static void handler_reports(int signal_number)
+Test(report, access_of_nothing)
 {
-    (void)signal_number;
-    overflow();
+    struct ended e = run_access(MO_ACCESS_WILD, MO_ACCESS_UNKNOWN, 0x1234);
+    cr_expect(strstr(e.text, "moat: wild-access: an access at 0x1234, where there is no chunk\n") != NULL, "%s",
+              e.text);
+    cr_expect(strstr(e.text, "    what:") == NULL && strstr(e.text, "    chunk:") == NULL, "%s", e.text);
 }
 
-static void report_in_report(void)
+static void many_warnings(void)
 {
-    signal(SIGABRT, handler_reports);
-    bad_free();
-}
-
-Test(report, a_report_inside_a_report_ends_at_once)
-{
-    struct ended e = run(report_in_report);
-    expect_abort(&e);
-    cr_expect_eq(occurrences(e.text, "moat: bad-free:"), 1);
-    cr_expect_eq(occurrences(e.text, "heap-buffer-overflow"), 0);
-    cr_expect(strstr(e.text, "moat: a second violation during the first one's report: ending\n") != NULL);
-}
-
-static void handler_forks(int signal_number)
-{
-    int status = 0;
-    (void)signal_number;
-    pid_t child = fork();
-    if (child == 0) {
-        signal(SIGABRT, SIG_DFL);
-        alarm(100);
-        overflow();
-    }
-    waitpid(child, &status, 0);
-    static const char aborted[] = "child aborted\n", other[] = "child ended otherwise\n";
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
-        mo_os_write(2, aborted, sizeof aborted - 1);
-    else
-        mo_os_write(2, other, sizeof other - 1);
-}
-
-static void report_in_a_crash_handlers_child(void)
-{
-    signal(SIGABRT, handler_forks);
-    bad_free();
-}
-
-/* The child inherits "a report is going on", but nobody there who ends it: it must not wait. */
-Test(report, a_forked_crash_handler_can_report)
-{
-    struct ended e = run(report_in_a_crash_handlers_child);
-    expect_abort(&e);
-    cr_expect(strstr(e.text, "moat: heap-buffer-overflow:") != NULL, "%s", e.text);
-    cr_expect(strstr(e.text, "child aborted\n") != NULL, "%s", e.text);
-}
-
-static pthread_barrier_t all_ready;
-
-static void *report_with_others(void *unused)
-{
-    (void)unused;
-    pthread_barrier_wait(&all_ready);
-    overflow();
-    return NULL;
-}
-
-static void many_report(void)
-{
-    enum { THREADS = 8 };
-    pthread_t thread;
-    pthread_barrier_init(&all_ready, NULL, THREADS);
-    for (int i = 0; i < THREADS; i++)
-        if (pthread_create(&thread, NULL, report_with_others, NULL) != 0)
-            _exit(2);
-    for (;;)
-        pause();
-}
-
-Test(report, one_of_many_threads_reports)
-{
-    for (int i = 0; i < 20; i++) {
-        struct ended e = run(many_report);
-        expect_abort(&e);
-        cr_assert_eq(occurrences(e.text, "moat: heap-buffer-overflow:"), 1, "%s", e.text);
-        cr_assert_eq(occurrences(e.text, "moat: aborting\n"), 1, "%s", e.text);
+    for (int i = 0; i < 30; i++) {
+        mo_report_warning(false, "delete", 1, &chunk, "mismatch");
+        mo_report_warning(true, "free", 2, NULL, "foreign");
     }
 }
 
-static void report_without_stderr(void)
+/* A loop that goes wrong does not fill a log. */
+Test(report, warnings_are_limited)
 {
-    close(2);
-    overflow();
-}
-
-Test(report, closed_stderr)
-{
-    struct ended e = run(report_without_stderr);
-    expect_abort(&e);
-    cr_expect_str_empty(e.text);
-}
-
-/* A signal's stack with little more than the kernel itself needs there, and nothing below it. */
-static void report_on_a_tiny_stack(void)
-{
-    struct sigaction action = {.sa_handler = handler_reports, .sa_flags = SA_ONSTACK};
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t least = (size_t)sysconf(_SC_MINSIGSTKSZ) + 4096;
-    size_t size = mo_align_up(least, page);
-    char *p = mmap(NULL, page + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED || mprotect(p + page, size, PROT_READ | PROT_WRITE) != 0)
-        _exit(2);
-    stack_t stack = {.ss_sp = p + page + size - least, .ss_size = least};
-    if (sigaltstack(&stack, NULL) != 0 || sigaction(SIGUSR1, &action, NULL) != 0)
-        _exit(3);
-    raise(SIGUSR1);
-}
-
-Test(report, tiny_stack)
-{
-    struct ended e = run(report_on_a_tiny_stack);
-    expect_abort(&e);
-    cr_expect_eq(occurrences(e.text, "moat: aborting\n"), 1);
+    struct ended e = run(many_warnings);
+    size_t mismatches = 0, foreign = 0;
+    for (char *line = strtok(e.text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        mismatches += strcmp(line, "moat: delete of 0x1: mismatch") == 0;
+        foreign += strcmp(line, "moat: free of 0x2: foreign") == 0;
+    }
+    cr_assert(WIFEXITED(e.status) && WEXITSTATUS(e.status) == 0);
+    cr_assert_eq(mismatches, MO_WARNINGS);
+    cr_assert_eq(foreign, MO_WARNINGS);
 }

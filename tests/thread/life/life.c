@@ -115,6 +115,15 @@ Test(life, exit_with_statistics_while_threads_allocate)
     }
 }
 
+#if LIFE_STEPS
+/* By a handler that interrupts malloc or free anywhere: see stepped.c. */
+Test(life, looks_at_the_heap_in_the_middle_of_malloc)
+{
+    expect_success(&(struct run){.program = "stepped", .argument = "check"});
+    expect_success(&(struct run){.program = "stepped", .argument = "exit", .options = "check_at_exit=all"});
+}
+#endif
+
 Test(life, address_space_of_64_mib)
 {
     static const char *const sizes[] = {"16", "100", "1000", "20000", "100000", "131072", "200000", "3000000"};

@@ -1,0 +1,224 @@
+/* Gives wholly free slabs back to the system, in blocks where that can be. */
+#include "arena/bin.h"
+
+enum {
+    RUNS = 16,           /* taken out of a bin before its lock is dropped to close them */
+    BLOCK = 256 << 10,   /* bytes of address space */
+    SPARE_SHARE = 8,     /* of what is open this part may be spare, up to option spare_most */
+    ALLOWANCE_DECAY = 8, /* of what is given back this part less may be spare from then on */
+    SLACK = 4,           /* and this part more before a trim, so that a trim is worth its look at all bins */
+};
+_Static_assert(BLOCK >> MO_GRANULE_SHIFT <= MO_BLOCK_MOST, "slabs of a block");
+
+/* One thread at a time gives back. Before all bins in the order of locks. */
+static struct mo_lock purge_lock;
+static long purger; /* the thread that gives back; 0: none. Atomic */
+
+/* Bytes given back so far; atomic. */
+static size_t closed_bytes;
+
+/* Spare bytes that a trim left because the kernel would not take them (locked memory, no guards), so that not every
+ * flush tries again; atomic. */
+static size_t stuck;
+
+/* How many spare bytes there may be beyond option spare_bytes: more while slabs that were given back are needed again.
+ * A program that frees and builds the same megabytes in turn keeps them; one that has freed for good does not. Two
+ * threads may overwrite each other's change: it is a heuristic. Atomic. */
+static size_t allowance;
+
+static void allow(size_t bytes)
+{
+    __atomic_store_n(&allowance, mo_min(bytes, mo_sealed.options.spare_most), __ATOMIC_RELAXED);
+}
+
+static size_t allowed(void)
+{
+    size_t share =
+        mo_min(__atomic_load_n(&mo_open_bytes, __ATOMIC_RELAXED) / SPARE_SHARE, mo_sealed.options.spare_most);
+    return mo_max(mo_max(__atomic_load_n(&allowance, __ATOMIC_RELAXED), share), mo_sealed.options.spare_bytes);
+}
+
+static size_t spare(void)
+{
+    return __atomic_load_n(&mo_spare_bytes, __ATOMIC_RELAXED);
+}
+
+bool mo_spares_exceed(void)
+{
+    size_t most = mo_max(allowed(), __atomic_load_n(&stuck, __ATOMIC_RELAXED));
+    return spare() > most + most / SLACK;
+}
+
+void mo_spares_missed(size_t bytes)
+{
+    allow(allowed() + bytes);
+}
+
+size_t mo_arena_closed_bytes(void)
+{
+    return __atomic_load_n(&closed_bytes, __ATOMIC_RELAXED);
+}
+
+struct mo_run mo_bin_block(const struct mo_slab *slab)
+{
+    const struct mo_class *k = &mo_sealed.classes[slab->class];
+    uint32_t number = (uint32_t)(slab - mo_sealed.slabs), count = BLOCK >> k->span_shift;
+    uintptr_t start = mo_align_down(slab->base, BLOCK);
+    uint32_t at = (uint32_t)((slab->base - start) >> k->span_shift);
+    /* Another of its flags may just be changed by who closes it. */
+    bool markers = (__atomic_load_n(&slab->flags, __ATOMIC_RELAXED) & MO_SLAB_MARKERS) != 0;
+    bool whole = count > 1 && markers && slab->class != MO_CLASS_ZERO && number > at;
+    for (uint32_t i = 0; whole && i < count; i++)
+        whole = mo_slab_agrees(number - at + i, slab->class, slab->shard) &&
+                mo_sealed.slabs[number - at + i].base == start + ((uintptr_t)i << k->span_shift);
+    return whole ? (struct mo_run){number - at, count} : (struct mo_run){number, 1};
+}
+
+/* Is every slab of the run wholly free, and listed? What is closed already may be among them. */
+static bool is_free_locked(const struct mo_bin *b, struct mo_run run)
+{
+    bool yes = true;
+    for (uint32_t i = run.first; yes && i < run.first + run.count; i++)
+        yes = mo_slab_is_empty(&mo_sealed.slabs[i]) &&
+              (mo_list_has(b->partial, b->partial_count, i) || mo_list_has(b->closed, b->closed_count, i));
+    return yes;
+}
+
+/* Takes a run that is wholly free off its bin, to be closed without the lock. */
+static void detach_locked(struct mo_bin *b, struct mo_run run, unsigned class, unsigned shard)
+{
+    for (uint32_t i = run.first; i < run.first + run.count; i++) {
+        mo_bin_check_bitmap(b, mo_bin_slab(b, i, class, shard));
+        if (mo_list_has(b->partial, b->partial_count, i))
+            mo_bin_leaves(b, i, &mo_sealed.classes[class]);
+        else
+            mo_list_remove(b->closed, &b->closed_count, i);
+    }
+}
+
+/* Gives a slab of a detached run, which was open or not and has been closed or not, back to its bin. */
+static void list_again_locked(struct mo_bin *b, uint32_t number, const struct mo_class *k)
+{
+    struct mo_slab *slab = &mo_sealed.slabs[number];
+    if (!(slab->flags & MO_SLAB_OPEN)) {
+        mo_slab_renew(slab, k); /* under the lock: somebody may be checking it */
+        mo_list_add(b->closed, &b->closed_count, number);
+    } else { /* the kernel would not (locked memory, no guards): it stays in use */
+        mo_bin_enters(b, number, k);
+    }
+}
+
+/* Closes detached runs and lists them again; bytes given back. Without the lock: a system call takes a hundred times
+ * longer than anything else here. */
+static size_t close_detached(struct mo_bin *b, const struct mo_class *k, const struct mo_run *runs, size_t n)
+{
+    size_t bytes = 0;
+    for (size_t r = 0; r < n; r++) {
+        size_t closed = mo_slabs_close(&mo_sealed.slabs[runs[r].first], runs[r].count);
+        mo_lock(&b->lock);
+        for (uint32_t i = runs[r].first; i < runs[r].first + runs[r].count; i++)
+            list_again_locked(b, i, k);
+        b->purged += (uint32_t)closed;
+        mo_unlock(&b->lock);
+        bytes += closed * k->slab_bytes;
+    }
+    __atomic_add_fetch(&closed_bytes, bytes, __ATOMIC_RELAXED);
+    size_t now = allowed();
+    allow(now - mo_min(now, bytes / ALLOWANCE_DECAY));
+    return bytes;
+}
+
+/* Takes runs of the bin, whole blocks or single slabs, until the spares are down to `most`; how many. */
+static size_t detach_some_locked(struct mo_bin *b, unsigned class, unsigned shard, bool single, size_t most,
+                                 struct mo_run *runs)
+{
+    size_t n = 0;
+    for (uint32_t i = b->partial_count; i > 0 && b->empty_count > 0 && n < RUNS && spare() > most; i--) {
+        if (i > b->partial_count) /* a block's slabs were taken */
+            continue;
+        uint32_t number = b->partial[i - 1];
+        const struct mo_slab *slab = mo_bin_slab(b, number, class, shard);
+        if (!mo_slab_is_empty(slab))
+            continue;
+        struct mo_run run = mo_bin_block(slab);
+        if (run.count > 1 && !is_free_locked(b, run)) {
+            if (!single)
+                continue;
+            run = (struct mo_run){number, 1};
+        }
+        detach_locked(b, run, class, shard);
+        runs[n++] = run;
+    }
+    return n;
+}
+
+static void purge_bin(unsigned shard, unsigned class, bool single, size_t most)
+{
+    struct mo_bin *b = mo_bin_of(shard, class);
+    struct mo_run runs[RUNS];
+    size_t n, given;
+    do {
+        mo_lock(&b->lock);
+        n = detach_some_locked(b, class, shard, single, most, runs);
+        mo_unlock(&b->lock);
+        given = close_detached(b, &mo_sealed.classes[class], runs, n);
+    } while (n == RUNS && given > 0);
+}
+
+/* Gives back until the spares are down to `most`: whole blocks first, then single slabs. */
+static void purge_locked(size_t most)
+{
+    __atomic_store_n(&purger, mo_os_thread_id(), __ATOMIC_RELAXED);
+    static size_t turn; /* the bin to begin with, so that no class loses its spares before all others each time */
+    const size_t bins = (size_t)mo_sealed.shard_count * MO_CLASSES;
+    for (unsigned single = 0; single <= 1; single++) {
+        for (size_t i = 0; i < bins && spare() > most; i++) {
+            turn = turn + 1 < bins ? turn + 1 : 0;
+            unsigned shard = (unsigned)(turn / MO_CLASSES), class = (unsigned)(turn % MO_CLASSES);
+            if (class != MO_CLASS_ZERO && __atomic_load_n(&mo_bin_of(shard, class)->empty_count, __ATOMIC_RELAXED) != 0)
+                purge_bin(shard, class, single != 0, most);
+        }
+    }
+    size_t left = spare();
+    __atomic_store_n(&stuck, left > most ? left : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&purger, 0, __ATOMIC_RELAXED);
+}
+
+void mo_purge_abandon(void)
+{
+    if (__atomic_load_n(&purger, __ATOMIC_RELAXED) != mo_os_thread_id())
+        return;
+    __atomic_store_n(&purger, 0, __ATOMIC_RELAXED);
+    mo_unlock(&purge_lock);
+}
+
+void mo_arena_trim(void)
+{
+    if (!mo_trylock(&purge_lock))
+        return;
+    purge_locked(allowed());
+    mo_unlock(&purge_lock);
+}
+
+void mo_arena_purge(void)
+{
+    mo_lock(&purge_lock);
+    purge_locked(0);
+    mo_unlock(&purge_lock);
+}
+
+void mo_arena_lock(void)
+{
+    mo_lock(&purge_lock);
+    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++)
+        for (unsigned class = 0; class < MO_CLASSES; class++)
+            mo_lock(&mo_bin_of(shard, class)->lock);
+}
+
+void mo_arena_unlock(void)
+{
+    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++)
+        for (unsigned class = 0; class < MO_CLASSES; class++)
+            mo_unlock(&mo_bin_of(shard, class)->lock);
+    mo_unlock(&purge_lock);
+}

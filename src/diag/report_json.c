@@ -1,0 +1,154 @@
+/* Reports as one line of JSON. The keys are documented in docs/REPORTS.md. */
+#include "diag/report_form.h"
+#include "moat/moat.h"
+
+enum {
+    STRING_MOST =
+        1000, /* bytes taken of a string: texts and paths are shorter, but for what was made too long on purpose */
+    FRAME_ROOM = 8192 /* kept free for what follows the frames; a frame's path may grow sixfold by escapes */
+};
+
+static void string(struct mo_text *t, const char *s)
+{
+    mo_text_string(t, "\"");
+    for (size_t i = 0; s[i] != '\0' && i < STRING_MOST; i++) {
+        unsigned char c = (unsigned char)s[i];
+        char out[7] = {(char)c, '\0'};
+        if (c == '"' || c == '\\') {
+            out[0] = '\\';
+            out[1] = (char)c;
+        } else if (c < ' ' || c > '~') { /* paths need not be UTF-8 */
+            static const char digits[] = "0123456789abcdef";
+            char escape[7] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15], '\0'};
+            __builtin_memcpy(out, escape, sizeof escape);
+        }
+        mo_text_string(t, out);
+    }
+    mo_text_string(t, "\"");
+}
+
+/* ,"key": */
+static void key(struct mo_text *t, const char *name)
+{
+    mo_text_string(t, ",\"");
+    mo_text_string(t, name);
+    mo_text_string(t, "\":");
+}
+
+static void string_or_null(struct mo_text *t, const char *name, const char *s)
+{
+    key(t, name);
+    if (s != NULL)
+        string(t, s);
+    else
+        mo_text_string(t, "null");
+}
+
+/* Addresses are texts: numbers of JSON are doubles to many readers. */
+static void address(struct mo_text *t, uintptr_t v)
+{
+    mo_text_string(t, "\"");
+    mo_text_hex(t, v);
+    mo_text_string(t, "\"");
+}
+
+static void number_or_null(struct mo_text *t, const char *name, size_t v, size_t null)
+{
+    key(t, name);
+    if (v != null)
+        mo_text_decimal(t, v);
+    else
+        mo_text_string(t, "null");
+}
+
+static void frame(struct mo_text *t, uintptr_t pc)
+{
+    const struct mo_module *m = mo_module_of(pc - 1);
+    mo_text_string(t, "{\"address\":");
+    address(t, pc - 1);
+    string_or_null(t, "module", m != NULL ? m->path : NULL);
+    key(t, "offset");
+    if (m != NULL)
+        address(t, pc - 1 - m->bias);
+    else
+        mo_text_string(t, "null");
+    key(t, "build_id");
+    mo_text_string(t, m != NULL && m->id_size != 0 ? "\"" : "null");
+    if (m != NULL && m->id_size != 0) {
+        mo_form_build_id(t, m);
+        mo_text_string(t, "\"");
+    }
+    mo_text_string(t, "}");
+}
+
+static void stack(struct mo_text *t, const char *name, const struct mo_stack *s)
+{
+    key(t, name);
+    if (s == NULL || s->count == 0) {
+        mo_text_string(t, "null");
+        return;
+    }
+    mo_text_string(t, "{\"thread\":");
+    mo_text_decimal(t, s->thread);
+    mo_text_string(t, s->guessed ? ",\"guessed\":true,\"frames\":[" : ",\"guessed\":false,\"frames\":[");
+    for (size_t i = 0; i < mo_min(s->count, MO_STACK_MOST) && t->end - t->at > FRAME_ROOM; i++) {
+        if (i != 0)
+            mo_text_string(t, ",");
+        frame(t, s->frames[i]);
+    }
+    mo_text_string(t, "]}");
+}
+
+static void chunk(struct mo_text *t, const struct mo_report_chunk *c)
+{
+    mo_text_string(t, "{\"address\":");
+    address(t, c->address);
+    number_or_null(t, "requested", c->requested, SIZE_MAX);
+    number_or_null(t, "slot", c->slot, 0);
+    string_or_null(t, "state", c->state);
+    string_or_null(t, "origin", c->origin);
+    stack(t, "allocated", c->allocated);
+    stack(t, "freed", c->freed);
+    mo_text_string(t, "}");
+}
+
+static void message(struct mo_text *t, const struct mo_case *c)
+{
+    char sentence[256];
+    struct mo_text s = {sentence, sentence + sizeof sentence - 1};
+    mo_form_sentence(&s, c);
+    *s.at = '\0';
+    string_or_null(t, "message", sentence);
+}
+
+void mo_form_json(struct mo_text *t, const struct mo_case *c)
+{
+    static const char *const accesses[] = {"unknown", "read", "write"};
+    mo_text_string(t, "{\"moat\":\"" MO_STR(MOAT_VERSION_MAJOR) "." MO_STR(MOAT_VERSION_MINOR) "." MO_STR(
+                          MOAT_VERSION_PATCH) "\",\"schema\":1,\"process\":");
+    mo_text_decimal(t, c->process);
+    key(t, "thread");
+    mo_text_decimal(t, c->thread);
+    string_or_null(t, "severity", c->warning ? "warning" : "error");
+    string_or_null(t, "bug", mo_violation_texts[c->violation].name);
+    message(t, c);
+    string_or_null(t, "action", mo_case_is_fault(c) ? NULL : c->action);
+    string_or_null(t, "access", mo_case_is_fault(c) ? accesses[c->access] : NULL);
+    key(t, "address");
+    address(t, c->address);
+    key(t, "offset");
+    if (c->offset != PTRDIFF_MIN)
+        mo_text_signed(t, c->offset);
+    else
+        mo_text_string(t, "null");
+    string_or_null(t, "evidence", c->violation != MO_PANIC ? c->detail : NULL);
+    stack(t, "stack", c->stack);
+    key(t, "chunk");
+    if (mo_case_has_chunk(c))
+        chunk(t, c->chunk);
+    else
+        mo_text_string(t, "null");
+    string_or_null(t, "usually", mo_violation_texts[c->violation].usually);
+    string_or_null(t, "next", mo_violation_texts[c->violation].next);
+    mo_text_string(t, "}\n");
+}

@@ -1,0 +1,126 @@
+/* What a faulting address belongs to: a sampled chunk, a large one, a slab. Runs in a signal handler, perhaps in the
+ * middle of moat itself, so it waits for no lock and changes nothing. What is not moat's goes on to the program. */
+#include "front/fault.h"
+
+#include <errno.h>
+
+#include "diag/report.h"
+#include "front/guarded.h"
+#include "front/slow.h"
+#include "mem/large.h"
+#include "os/fault.h"
+
+_Static_assert((int)MO_OS_READ == (int)MO_ACCESS_READ && (int)MO_OS_WRITE == (int)MO_ACCESS_WRITE, "the same words");
+
+/* What is found out of a fault. */
+struct finding {
+    enum mo_access_bug bug;
+    const char *detail;
+    bool has_chunk;
+    struct mo_report_chunk chunk;
+};
+
+static bool in_pool(uintptr_t a, struct finding *f)
+{
+    const struct mo_pool_slot *g;
+    if (!mo_pool_holds(a))
+        return false;
+    mo_pool_freeze(); /* the page stays closed, so that the access faults again */
+    g = mo_pool_around(a);
+    f->bug = MO_ACCESS_WILD;
+    f->detail = "the address is in moat's guard pool, but at no sampled chunk";
+    if (g == NULL)
+        return true;
+    f->has_chunk = true;
+    mo_guarded_describe(g, &f->chunk);
+    f->bug = g->state == MO_POOL_LIVE ? MO_ACCESS_OVERFLOW : MO_ACCESS_AFTER_FREE;
+    f->detail = g->state == MO_POOL_LIVE ? "the access ran into the guard of a sampled chunk"
+                                         : "the sampled chunk was freed, and its pages are closed";
+    return true;
+}
+
+static bool in_large(uintptr_t a, struct finding *f)
+{
+    struct mo_large l;
+    if (!mo_large_around_fault(a, &l))
+        return false;
+    f->has_chunk = true;
+    f->chunk = (struct mo_report_chunk){.address = l.p,
+                                        .requested = l.n,
+                                        .slot = l.open_size,
+                                        .state = l.state != 0 ? "live, large" : "freed, large, inaccessible"};
+    f->bug = l.state != 0 ? MO_ACCESS_OVERFLOW : MO_ACCESS_AFTER_FREE;
+    f->detail = l.state != 0 ? "the access ran into the guard of a large chunk"
+                             : "the large chunk was freed, and its pages are closed";
+    return true;
+}
+
+/* A closed slab, or the class of malloc(0), whose slots are never open. */
+static void in_slot(const struct mo_place *place, struct finding *f)
+{
+    bool live = (place->seen & MO_STATE_LIVE) != 0;
+    bool used = live || (place->seen & (MO_STATE_GENERATION | MO_STATE_OWNER)) != 0;
+    f->has_chunk = true;
+    f->chunk = (struct mo_report_chunk){.address = place->slot + MO_HEADER,
+                                        .requested = place->class == MO_CLASS_ZERO ? 0 : SIZE_MAX,
+                                        .slot = place->k->stride,
+                                        .state = live   ? "live"
+                                                 : used ? "free"
+                                                        : "never allocated"};
+    f->bug = live ? MO_ACCESS_OVERFLOW : used ? MO_ACCESS_AFTER_FREE : MO_ACCESS_WILD;
+    f->detail = place->class == MO_CLASS_ZERO ? "malloc(0) gives an address whose bytes must not be touched"
+                                              : "the chunk's slab holds no live chunk, and its pages are closed";
+}
+
+static bool in_heap(uintptr_t a, struct finding *f)
+{
+    struct mo_place place;
+    size_t page = mo_sealed.features.page;
+    if (a - mo_sealed.heap_base >= mo_sealed.heap_size || (sizeof(uintptr_t) == 4 && mo_granule_of(a)->class == 0))
+        return false;
+    f->bug = MO_ACCESS_WILD;
+    f->detail = "the address is in moat's heap, but in no slab of it";
+    if (mo_heap_locate(a, &place)) {
+        in_slot(&place, f);
+    } else if (mo_granule_of(a)->class != 0) {
+        const struct mo_class *k = &mo_sealed.classes[mo_granule_of(a)->class];
+        uintptr_t slab = mo_align_down(a, (uintptr_t)1 << k->span_shift);
+        bool near = a - slab < k->slab_bytes + page; /* else it may be before the next slab as well */
+        f->bug = MO_ACCESS_OVERFLOW;
+        f->detail = "the access ran into the guard behind a slab of small chunks";
+        if (near && mo_heap_locate(slab + MO_HEADER + (size_t)(k->slots - 1) * k->stride, &place)) {
+            /* An overflow of any of the slab's chunks may have come this far; most likely it is the last one. */
+            f->has_chunk = (place.seen & MO_STATE_LIVE) != 0;
+            mo_describe_slot(&place, &f->chunk);
+        }
+    }
+    return true;
+}
+
+static void handle(int number, siginfo_t *info, void *ucontext)
+{
+    int saved = errno;
+    struct finding f = {0};
+    uintptr_t a = (uintptr_t)info->si_addr;
+    if (mo_os_fault_is_access(info) && (in_pool(a, &f) || in_heap(a, &f) || in_large(a, &f)))
+        mo_report_access(f.bug, (enum mo_access)mo_os_fault_access(ucontext), a, f.has_chunk ? &f.chunk : NULL,
+                         f.detail, ucontext);
+    mo_os_fault_pass(number, info, ucontext, mo_sealed.fault_chained);
+    errno = saved;
+}
+
+void mo_fault_start(void)
+{
+    bool chained = false;
+    bool on = mo_sealed.options.handle_segv == MO_SEGV_ON && mo_os_fault_catch(handle, &chained);
+    mo_sealed.fault_chained = chained || !on;
+}
+
+void mo_fault_sampled(void)
+{
+    static bool done;
+    bool chained;
+    if (mo_likely(mo_sealed.options.handle_segv != MO_SEGV_LATE) || __atomic_exchange_n(&done, true, __ATOMIC_RELAXED))
+        return;
+    (void)mo_os_fault_catch(handle, &chained);
+}

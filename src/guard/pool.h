@@ -1,0 +1,88 @@
+/* The guard pool: places for single allocations, each on pages of its own between inaccessible ones.
+ *
+ *   slot   |<------------------ span ------------------>|
+ *          | inaccessible          | page | page | guard | next slot      payload against its far guard,
+ *          | page | inaccessible          |      | guard | next slot      or against the near one
+ *
+ * A slot is opened for as many pages as its payload needs, at one of its two ends by chance, and closed when the
+ * payload's life ends. Closed slots wait in a queue; one of the older half is taken next, by chance, and a quarter of
+ * the pool always waits. What stands around the payload in its open pages is the caller's business.
+ *
+ * Mapped when the first slot is taken, and opened to use in steps, so that a process that never samples has none of it.
+ * The table of slots is in a mapping of its own between inaccessible pages; the pointers to it and to the pool are in
+ * ordinary writable data. One lock, a leaf: nothing else is locked under it. A slot's fields belong to who has taken
+ * or claimed it; a fault handler reads them without a lock.
+ */
+#ifndef MO_POOL_H
+#define MO_POOL_H
+
+#include "mem/random.h"
+#include "os/stack.h"
+
+enum { MO_POOL_MOST = 32 * 1024 }; /* bytes of the largest payload */
+
+enum mo_pool_state {
+    MO_POOL_UNUSED,  /* never taken */
+    MO_POOL_LIVE,    /* the program's */
+    MO_POOL_BUSY,    /* being opened or closed */
+    MO_POOL_WAITING, /* freed, inaccessible */
+};
+
+struct mo_pool_slot {
+    uintptr_t p;      /* the payload */
+    size_t n;         /* its bytes; it may have none */
+    uintptr_t open;   /* its open pages */
+    size_t open_size; /* 0 when it has no bytes */
+    size_t align;     /* as requested; 0 for a plain one */
+    unsigned origin;  /* the caller's */
+    uint8_t state;    /* enum mo_pool_state */
+    bool markers;     /* closed by guard markers */
+    bool split;       /* closed by mprotect; by both, where markers were refused for a time */
+    struct mo_stack allocated, freed;
+};
+
+/* A slot for n bytes at a multiple of align, with zeros; BUSY until the caller has filled it in and publishes it. NULL:
+ * too large for the pool, or none is free, or no memory. */
+struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r) MO_CHECKED;
+void mo_pool_publish(struct mo_pool_slot *g);
+
+/* The live slot whose payload is p; NULL when there is none. Claim: it becomes BUSY and the caller's, of many threads
+ * for one alone. Retire: it is inaccessible when this returns, and waits. */
+struct mo_pool_slot *mo_pool_find(uintptr_t p);
+struct mo_pool_slot *mo_pool_claim(uintptr_t p) MO_CHECKED;
+void mo_pool_retire(struct mo_pool_slot *g);
+
+/* The slot that an address of the pool belongs to, or whose guard it is in: the one with the nearer payload. NULL when
+ * that was never used. Takes no lock. */
+struct mo_pool_slot *mo_pool_around(uintptr_t a);
+
+/* From now on no slot is taken: those that are closed stay closed, so that a fault is met again. Takes no lock. */
+void mo_pool_freeze(void);
+
+/* The pool's address space; nothing before the first slot is taken. Written once, the size last. */
+extern uintptr_t mo_pool_base;
+extern size_t mo_pool_size;
+
+MO_INLINE bool mo_pool_holds(uintptr_t p)
+{
+    size_t size = __atomic_load_n(&mo_pool_size, __ATOMIC_ACQUIRE);
+    return mo_unlikely(p - __atomic_load_n(&mo_pool_base, __ATOMIC_RELAXED) < size);
+}
+
+struct mo_pool_figures {
+    size_t live_bytes, live_count; /* open pages, slots that the program has */
+    size_t waiting_count;
+    size_t table_bytes;
+    size_t taken; /* slots taken since start */
+};
+void mo_pool_figures(struct mo_pool_figures *f);
+
+void mo_pool_lock(void);
+void mo_pool_unlock(void);
+
+/* Holds live slots as they are until the unlock; false when the lock is not to be had, as in a signal's handler. Next:
+ * the first live slot from *at on, which becomes the place behind it; NULL behind the last. */
+bool mo_pool_hold(void) MO_CHECKED;
+const struct mo_pool_slot *mo_pool_next_locked(size_t *at);
+
+#endif

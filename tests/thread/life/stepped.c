@@ -1,0 +1,130 @@
+/* A signal's handler that interrupts malloc or free anywhere: after each instruction, or every so many.
+ * check: it verifies the heap, which is half-way between two states then, and must find nothing wrong.
+ * exit: it calls exit, whose look at the heap must neither hang nor report. A process for each stop. */
+#include <dlfcn.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <x86intrin.h>
+
+#include "life.h"
+
+enum { TRAP_FLAG = 0x100, HELD = 300 };
+
+typedef size_t check_heap(void);
+static check_heap *check;
+static void *held[HELD];
+static long stops, stride, exit_at; /* exit_at 0: check, do not exit */
+
+static void on_step(int number)
+{
+    (void)number;
+    stops++;
+    if (exit_at == 0 && stops % stride == 0)
+        (void)check();
+    else if (stops == exit_at)
+        exit(0);
+}
+
+static void pair(size_t n)
+{
+    void *volatile p = malloc(n);
+    free(p);
+}
+
+/* More than a cache has ready, and more than its quarantine holds. */
+static void many(size_t n)
+{
+    for (size_t i = 0; i < HELD; i++)
+        held[i] = malloc(n);
+    for (size_t i = 0; i < HELD; i++)
+        free(held[i]);
+}
+
+static void resized(size_t n)
+{
+    void *volatile p = malloc(n);
+    p = realloc(p, n - 8);
+    p = realloc(p, 2 * n);
+    free(p);
+}
+
+static void shrunk(size_t n)
+{
+    void *volatile p = malloc(n);
+    p = realloc(p, n - 8);
+    free(p);
+}
+
+static void aligned(size_t n)
+{
+    void *volatile p = aligned_alloc(64, n);
+    free(p);
+}
+
+static void zeroed(size_t n)
+{
+    void *volatile p = calloc(1, n);
+    free(p);
+}
+
+static const struct {
+    void (*what)(size_t n);
+    size_t n;
+    long times; /* as long is the stride: it takes thousands of instructions */
+} works[] = {{pair, 24, 1},      {pair, 100, 1},      {pair, 1000, 1},     {pair, 5000, 23},     {pair, 0, 1},
+             {pair, 200000, 97}, {resized, 24, 13},   {resized, 1000, 13}, {shrunk, 3000, 13},   {shrunk, 200000, 97},
+             {aligned, 128, 13}, {aligned, 8192, 97}, {zeroed, 40, 3},     {zeroed, 200000, 97}, {many, 40, 997}};
+enum { WORKS = sizeof works / sizeof works[0] };
+
+static void step(size_t i)
+{
+    stops = 0;
+    __writeeflags(__readeflags() | TRAP_FLAG);
+    works[i].what(works[i].n);
+    __writeeflags(__readeflags() & ~(unsigned long long)TRAP_FLAG);
+}
+
+/* False: the work was through before. */
+static bool exits_at(size_t i, long at)
+{
+    int status;
+    pid_t child = fork();
+    require(child >= 0, "fork");
+    if (child == 0) {
+        alarm(60);
+        pair(24); /* a child's first allocation takes a long time to part its cache from its siblings' */
+        exit_at = at;
+        step(i);
+        _exit(50);
+    }
+    require(waitpid(child, &status, 0) == child, "waitpid");
+    if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 50)) {
+        fprintf(stderr, "work %zu, stop %ld: status %#x\n", i, at, (unsigned)status);
+        exit(1);
+    }
+    return WEXITSTATUS(status) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    void *symbol = dlsym(RTLD_DEFAULT, "moat_check_heap");
+    require_moat();
+    require(argc == 2 && symbol != NULL, "arguments, or no moat_check_heap");
+    memcpy(&check, &symbol, sizeof check);
+    const bool exits = strcmp(argv[1], "exit") == 0;
+    long all = 0;
+    signal(SIGTRAP, on_step);
+    for (size_t i = 0; i < WORKS; i++) {
+        works[i].what(works[i].n); /* once before, for what is made at the first use */
+        stride = (exits ? 29 : 1) * works[i].times;
+        if (!exits)
+            step(i);
+        else
+            for (long at = 1; exits_at(i, at); at += stride)
+                all++;
+        all += stops / stride;
+    }
+    require(all > 100, "hardly a stop");
+    return 0;
+}
