@@ -2,6 +2,8 @@
  * SIZE TRIES */
 #include "attack.h"
 
+enum { MOST_PAIRS = 2000 }; /* 30 times the longest mean wait of these sizes */
+
 static size_t size, place;
 
 static void write_and_reuse(void *unused)
@@ -10,7 +12,12 @@ static void write_and_reuse(void *unused)
     char *p = take(size);
     free(hide(p));
     ((volatile char *)hide(p))[place] = 0x41;
-    churn(size, 500); /* many times the mean wait of these sizes */
+    bool reused = false;
+    for (size_t i = 0; i < MOST_PAIRS && !reused; i++) {
+        char *now = take(size);
+        reused = now == p;
+        free(now);
+    }
 }
 
 int main(int argc, char **argv)

@@ -8,7 +8,7 @@
 
 #include "../api/check.h"
 
-enum { BIRTHS = 5000, AT_ONCE = 50, KEYS = 4 };
+enum { BIRTHS = 2000, AT_ONCE = 50, KEYS = 4 };
 
 static pthread_key_t keys[KEYS];
 static unsigned destroyed;

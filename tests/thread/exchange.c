@@ -15,7 +15,7 @@ struct message {
     unsigned char bytes[];
 };
 
-enum { QUEUE = 256, MESSAGES = 300000 };
+enum { QUEUE = 256, MESSAGES = 100000 };
 
 struct queue {
     struct message *slots[QUEUE];
@@ -113,7 +113,7 @@ Test(exchange, producer_and_consumer)
 }
 
 /* Server-like: every thread allocates and frees into one shared array, in any order. */
-enum { SHARED = 2000, THREADS = 8, STEPS = 60000 };
+enum { SHARED = 2000, THREADS = 8, STEPS = 20000 };
 static struct message *shared[SHARED];
 
 static void *churn(void *arg)

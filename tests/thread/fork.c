@@ -14,7 +14,7 @@
 
 #include "../api/check.h"
 
-enum { THREADS = 4, FORKS = 80, SECONDS = 100, KEPT = 500 };
+enum { THREADS = 4, FORKS = 30, SECONDS = 100, KEPT = 500 };
 
 extern char **environ;
 
@@ -141,7 +141,7 @@ static void *nothing(void *arg)
 Test(fork, grandchildren_and_threads_of_children)
 {
     start_threads();
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 15; i++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(SECONDS);
@@ -164,7 +164,7 @@ Test(fork, grandchildren_and_threads_of_children)
 
 static void *fork_too(void *arg)
 {
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 20; i++) {
         pid_t child = fork();
         int status = -1;
         if (child == 0) {

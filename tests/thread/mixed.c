@@ -7,7 +7,7 @@
 
 #include "../api/check.h"
 
-enum { THREADS = 16, SLOTS = 300, STEPS = 40000 };
+enum { THREADS = 16, SLOTS = 300, STEPS = 15000 };
 
 struct chunk {
     unsigned char *p;

@@ -19,16 +19,17 @@ static volatile sig_atomic_t handled, failed;
 /* Slow paths too: refills, large mappings, reallocation. */
 static bool use_heap(unsigned seed)
 {
-    void *p[60];
-    for (size_t i = 0; i < 60; i++) {
-        p[i] = malloc(i * i * 50);
+    enum { N = 20 };
+    void *p[N];
+    for (size_t i = 0; i < N; i++) {
+        p[i] = malloc(i * i * 450);
         if (p[i] == NULL)
             return false;
-        fill(p[i], i * i * 50, seed);
+        fill(p[i], i * i * 450, seed);
     }
-    for (size_t i = 0; i < 60; i++) {
-        p[i] = realloc(p[i], i * i * 60 + 1);
-        if (p[i] == NULL || !filled(p[i], i * i * 50, seed))
+    for (size_t i = 0; i < N; i++) {
+        p[i] = realloc(p[i], i * i * 540 + 1);
+        if (p[i] == NULL || !filled(p[i], i * i * 450, seed))
             return false;
         free(p[i]);
     }
@@ -85,14 +86,14 @@ Test(signal_stack, handler_on_an_alternate_stack)
 Test(signal_stack, first_allocation_of_a_thread)
 {
     install();
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 10; i++) {
         pthread_t thread;
         void *wrong;
         cr_assert_eq(pthread_create(&thread, NULL, with_alternate_stack, NULL), 0);
         pthread_join(thread, &wrong);
         cr_assert_null(wrong, "%s", (char *)wrong);
     }
-    cr_assert_eq(handled, 20 * 20);
+    cr_assert_eq(handled, 10 * 20);
     cr_assert_eq(failed, 0);
 }
 

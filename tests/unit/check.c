@@ -8,6 +8,10 @@
 #include "front/thread.h"
 #include "mem/classes.h"
 #include "mem/large_table.h"
+#include "moat/moat.h"
+
+/* Headers and slots are looked at: none of the chunks is to be a sampled one. Their tests are guarded.c's. */
+const char *moat_options = "sample_rate=0";
 
 static const size_t sizes[] = {1, 16, 24, 100, 129, 1000, 1500, 5000, 65536, 131072};
 static const size_t large_sizes[] = {200000, 1 << 20};

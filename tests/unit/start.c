@@ -99,15 +99,17 @@ Test(start, processes_differ)
 {
     enum { N = 12 };
     struct said s[N];
-    size_t fences = 0;
+    size_t fences = 0, same_base = 0;
     for (size_t i = 0; i < N; i++) {
         s[i] = listen("", 0);
         for (size_t j = 0; j < i; j++) {
             cr_assert_neq(strcmp(s[i].keys, s[j].keys), 0);
-            cr_assert(SANITIZED || s[i].base != s[j].base);
+            same_base += s[i].base == s[j].base;
             fences += s[i].fence != s[j].fence;
         }
     }
+    /* One of 1.5 million places: two pairs agree once in 10^9. */
+    cr_assert(SANITIZED || same_base <= 1, "%zu pairs have the same base", same_base);
     cr_assert_gt(fences, N, "the fence is always the same"); /* one of 16; 62 of 66 pairs differ on average */
 }
 

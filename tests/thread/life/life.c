@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-enum { SECONDS = 60, TEXT = 65536 };
+enum { SECONDS = 300, TEXT = 65536 };
 
 /* What a program wrote, on both descriptors. */
 static char output[TEXT];
