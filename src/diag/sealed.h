@@ -26,7 +26,8 @@ enum {
     MO_AES_ROUNDS = 6,         /* of the header's MAC: see front/chunk.h */
     MO_HEADER = 8,             /* bytes before every payload */
     MO_SMALL_MAX = 131072 + 8, /* largest request that a slab serves */
-    MO_TABLE_MAX = 1024,       /* largest request whose class is looked up in a table */
+    MO_TABLE_MAX = 128,   /* largest request whose class is looked up in a table; a smallest step of the hot path */
+    MO_MEDIUM_MAX = 1024, /* larger ones may have slots that malloc samples */
     MO_TABLE_SIZE = MO_TABLE_MAX / 8 + 1,
     MO_SLAB_SLOTS = 2048, /* bits for slots in a slab's descriptor */
 };
@@ -62,6 +63,7 @@ struct mo_sealed_data {
     /* Where small chunks live. heap_size is 0 before start, so that nothing is taken for one. */
     uintptr_t heap_base;
     size_t heap_size;
+    size_t aes_heap_size;        /* heap_size where aes, else 0 */
     struct mo_granule *granules; /* one for each granule of the heap */
     uint16_t *states;            /* one for each slot */
     struct mo_slab *slabs;       /* one for each slab */

@@ -106,14 +106,29 @@ MO_INLINE uint64_t mo_free_header_fault(uint64_t h, uint8_t fence)
 /* The same chunk by either function; cold callers use mo_mark_of, which chooses. */
 struct mo_mark mo_mark_of(uintptr_t p, uint32_t fields, unsigned state);
 
+/* Two words at a time: payloads are 16-aligned, and their slots end 8 bytes after such a place. */
+typedef uint64_t mo_pair __attribute__((vector_size(16), may_alias));
+typedef uint64_t mo_loose_pair __attribute__((vector_size(16), may_alias, aligned(1)));
+
+/* All bits that are set in payload [p, end), at least 24 bytes: of sizes that are worth 64 at a time. */
+MO_INLINE mo_pair mo_payload_bits(uintptr_t p, uintptr_t end)
+{
+    mo_pair bits = *(const mo_pair *)p | *(const mo_loose_pair *)(end - 16);
+    uintptr_t at = p + 16;
+    for (; at + 64 < end; at += 64) {
+        const mo_pair *v = (const mo_pair *)at;
+        bits |= (v[0] | v[1]) | (v[2] | v[3]);
+    }
+    for (; at + 16 < end; at += 16)
+        bits |= *(const mo_pair *)at;
+    return bits;
+}
+
 /* Is a bit set where there should be none in the free slot, looked at whole? */
 MO_INLINE uint64_t mo_slot_small_dirt(uintptr_t slot, const struct mo_class *k)
 {
-    uint64_t dirt = mo_free_header_fault(mo_load64(slot), mo_sealed.fence);
-    uintptr_t end = slot + k->stride;
-    for (uintptr_t at = slot + MO_HEADER; at < end; at += sizeof(uint64_t))
-        dirt |= mo_load64(at);
-    return dirt;
+    mo_pair bits = mo_payload_bits(slot + MO_HEADER, slot + k->stride);
+    return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) | bits[0] | bits[1];
 }
 
 enum mo_chunk_fault { MO_CHUNK_GOOD, MO_CHUNK_BAD_HEADER, MO_CHUNK_BAD_TAIL };

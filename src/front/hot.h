@@ -6,6 +6,8 @@
  *   far_store(m, from, end): a longer tail;  tail_blend(m, from, end): any tail behind a payload that holds data
  *   near_good(m, s, end), far_good(m, from, end): tail and fence are as they were written
  *   any_bit(v): is a bit set in the vector
+ *   HEAP_SIZE: mo_sealed.heap_size, or 0 where this form is not the process's: the gate for addresses outside of the
+ *   heap then leaves to allocate_else and release_else, which go on to the other form
  * and MO_HOT(name), the suffix of the functions made here. Checks are arithmetic, then one compare; which
  * lie it was is found out in slow.c. Chunks with a long tail or a large slot end in functions of their own, so that
  * they cost the others no registers. No locks, no atomics, no calls. What each line is for: hardening.md.
@@ -18,19 +20,19 @@
 /* Is a bit set in payload [p, end) of a free slot? p is 16-aligned, end is 8 modulo 16 and at least p + 24. */
 MO_INLINE bool payload_dirty(uintptr_t p, uintptr_t end)
 {
-    v2 dirt = *(const v2 *)p | *(const v2 *)(end - 16);
+    mo_pair dirt = *(const mo_pair *)p | *(const mo_loose_pair *)(end - 16);
     for (uintptr_t at = p + 16; at + 16 < end; at += 16)
-        dirt |= *(const v2 *)at;
+        dirt |= *(const mo_pair *)at;
     return any_bit(dirt);
 }
 
 MO_INLINE void payload_clear(uintptr_t p, uintptr_t end)
 {
-    const v2 zero = {0, 0};
-    *(v2 *)p = zero;
+    const mo_pair zero = {0, 0};
+    *(mo_pair *)p = zero;
     for (uintptr_t at = p + 16; at + 16 < end; at += 16)
-        *(v2 *)at = zero;
-    *(v2 *)(end - 16) = zero;
+        *(mo_pair *)at = zero;
+    *(mo_loose_pair *)(end - 16) = zero;
 }
 
 __attribute__((noinline)) static void *finish_far(struct mark m, uintptr_t p, uintptr_t tail, uintptr_t end,
@@ -41,18 +43,20 @@ __attribute__((noinline)) static void *finish_far(struct mark m, uintptr_t p, ui
     return (void *)p;
 }
 
-/* small: n is at most MO_TABLE_MAX. */
-MO_INLINE void *allocate(size_t n, enum mo_origin origin, bool small)
+/* The sizes that differ: at most MO_TABLE_MAX bytes; of slots that are looked at whole; of slots that may be sampled. */
+enum step { SMALL, MEDIUM, SAMPLED };
+
+MO_INLINE void *allocate(size_t n, enum mo_origin origin, enum step step)
 {
     struct mo_cache *c = mo_cache_mine;
-    unsigned class = small ? mo_sealed.class_of[(n + 7) / 8] : mo_class_of_medium(n);
+    unsigned class = step == SMALL ? mo_sealed.class_of[(n + 7) / 8] : mo_class_of_medium(n);
     struct mo_stock *stock = mo_cache_stock(c, class);
     const struct mo_class *k = &mo_sealed.classes[class];
     /* A stack without a ready slot has a 0 on top, which lies outside of the heap. */
     uint32_t top = stock->top - (uint32_t)sizeof(uintptr_t);
     uintptr_t slot = *mo_cache_at(c, top);
-    if (mo_unlikely(slot - mo_sealed.heap_base >= mo_sealed.heap_size))
-        return mo_allocate_slow(n, origin);
+    if (mo_unlikely(slot - mo_sealed.heap_base >= HEAP_SIZE))
+        return allocate_else(n, origin);
     stock->top = top; /* here, and taken back when the slot is refused: the fewer values live on, the better */
     __builtin_prefetch((const void *)*mo_cache_at(c, top - 2 * (uint32_t)sizeof(uintptr_t)), 1);
     uint16_t *word = mo_state_of(mo_granule_of(slot), k, slot);
@@ -70,7 +74,9 @@ MO_INLINE void *allocate(size_t n, enum mo_origin origin, bool small)
     refuse |= mo_free_header_fault(header, fence);
     if (mo_unlikely(refuse != 0))
         return mo_allocate_refused(n, origin);
-    if (mo_unlikely(!small && k->sampled ? mo_slot_dirt(slot, k, state, c->random) != 0 : payload_dirty(p, end)))
+    if (mo_unlikely(step == SMALL    ? payload_dirty(p, end)
+                    : step == MEDIUM ? any_bit(mo_payload_bits(p, end))
+                                     : mo_slot_dirt(slot, k, state, c->random) != 0))
         return mo_allocate_refused(n, origin);
 
     state = (uint16_t)(state + c->advance);
@@ -84,17 +90,22 @@ MO_INLINE void *allocate(size_t n, enum mo_origin origin, bool small)
     return (void *)p;
 }
 
-/* A function of its own, so that its calls do not cost the smaller sizes registers. */
+/* Functions of their own, so that what the larger sizes need does not cost the smaller ones registers. */
+__attribute__((noinline)) static void *allocate_sampled(size_t n, enum mo_origin origin)
+{
+    return n <= MO_SMALL_MAX ? allocate(n, origin, SAMPLED) : mo_allocate_slow(n, origin);
+}
+
 __attribute__((noinline)) static void *allocate_medium(size_t n, enum mo_origin origin)
 {
-    return n <= MO_SMALL_MAX ? allocate(n, origin, false) : mo_allocate_slow(n, origin);
+    return n <= MO_MEDIUM_MAX ? allocate(n, origin, MEDIUM) : allocate_sampled(n, origin);
 }
 
 void *MO_HOT(mo_allocate)(size_t n, enum mo_origin origin)
 {
     if (mo_unlikely(n > MO_TABLE_MAX))
         return allocate_medium(n, origin);
-    return allocate(n, origin, true);
+    return allocate(n, origin, SMALL);
 }
 
 /* malloc's own, with its origin known: a register and two instructions less. */
@@ -102,7 +113,7 @@ void *MO_HOT(mo_malloc)(size_t n)
 {
     if (mo_unlikely(n > MO_TABLE_MAX))
         return allocate_medium(n, MO_ORIGIN_MALLOC);
-    return allocate(n, MO_ORIGIN_MALLOC, true);
+    return allocate(n, MO_ORIGIN_MALLOC, SMALL);
 }
 
 static void release_far(uintptr_t p, bool told, size_t n, enum mo_origin origin);
@@ -122,6 +133,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
     struct mo_cache *c = mo_cache_mine;
     const struct mo_class *k = &mo_sealed.classes[g->class];
     struct mo_stock *stock = mo_cache_stock(c, g->class);
+    __asm__("" : "+r"(k));          /* kept, rather than found again from table and class, which are two values */
     uintptr_t slot = p - MO_HEADER; /* of a plain chunk; aligned ones have another class in their header */
     uint16_t *word = mo_state_of(g, k, slot);
     unsigned state = mo_state_load(word);
@@ -151,8 +163,10 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         leave(p, told, n, origin);
         return;
     }
-    if (mo_unlikely(!mo_state_replace(word, state, state + c->retire)))
-        mo_report_raced(p, "free");
+    if (mo_unlikely(!mo_state_replace(word, state, state + c->retire))) {
+        mo_release_raced(p);
+        return;
+    }
     if (small)
         payload_clear(p, end);
     else
@@ -182,8 +196,8 @@ __attribute__((noinline)) static void release_medium(uintptr_t p, const struct m
 MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin origin)
 {
     const struct mo_granule *g = mo_granule_of(p);
-    if (mo_unlikely(p - mo_sealed.heap_base >= mo_sealed.heap_size))
-        leave(p, told, n, origin);
+    if (mo_unlikely(p - mo_sealed.heap_base >= HEAP_SIZE))
+        release_else(p, told, n, origin);
     else if (mo_unlikely(g->class > mo_sealed.small_last))
         release_medium(p, g, told, n, origin);
     else

@@ -5,8 +5,7 @@
 #ifdef MO_HAVE_AES
 
 #include "front/aes.h"
-
-typedef uint64_t v2 __attribute__((vector_size(16), may_alias, aligned(1)));
+#include "front/slow.h"
 
 /* The 16 bytes of a block, or lanes: 0..3 are replaced by the header's fields, the first of which is the fence, 4..7
  * are the MAC, so that the low half is the header; 8..15 make the tail's pattern, its first byte from lane 8, its
@@ -72,7 +71,7 @@ MO_INLINE uint64_t mark_header(struct mark m)
     return ((mo_v2)m.lanes)[0];
 }
 
-MO_INLINE bool any_bit(v2 v)
+MO_INLINE bool any_bit(mo_pair v)
 {
     return mo_v_any((mo_v16)v);
 }
@@ -141,6 +140,25 @@ MO_INLINE bool far_good(struct mark m, uintptr_t from, uintptr_t end)
     return mo_load8(end) == mo_sealed.fence && !mo_v_any(fault);
 }
 
+/* The addresses that are not in the heap, and every one in a process that uses SipHash. */
+static MO_COLD void *allocate_else(size_t n, enum mo_origin origin)
+{
+    return mo_sealed.aes ? mo_allocate_slow(n, origin) : mo_allocate_siphash(n, origin);
+}
+
+static MO_COLD void release_else(uintptr_t p, bool told, size_t n, enum mo_origin origin)
+{
+    if (!mo_sealed.aes && told)
+        mo_release_sized_siphash((void *)p, n, origin);
+    else if (!mo_sealed.aes)
+        mo_release_siphash((void *)p, origin);
+    else if (told)
+        mo_release_sized_slow((void *)p, n, origin);
+    else
+        mo_release_slow((void *)p, origin);
+}
+
+#define HEAP_SIZE    mo_sealed.aes_heap_size
 #define MO_HOT(name) name##_aes
 #include "front/hot.h"
 

@@ -11,7 +11,7 @@
 
 /* Free of strides above this clears by libc's memset, whose stores are wider; the call would cost the smaller ones
  * registers. */
-enum { MO_CLEAR_INLINE = 528 };
+enum { MO_CLEAR_INLINE = 144 };
 
 void mo_hot_start(void);   /* writes the constants in mo_sealed that hot_aes.c works with; the fence is there */
 bool mo_hot_has_aes(void); /* was hot_aes.c compiled for AES instructions? */
@@ -48,41 +48,32 @@ MO_INLINE bool mo_chunk_good(uintptr_t p, uintptr_t end, unsigned state)
     return mo_sealed.aes ? mo_chunk_good_aes(p, end, state) : mo_chunk_good_siphash(p, end, state);
 }
 
-/* One compare and a jump instead of an indirect call through a pointer that could be overwritten. Before
- * start it is SipHash's form, whose slow half starts up. */
+/* The form with AES instructions leaves to SipHash's by a gate that it has anyway, where the process uses that: no test,
+ * and no pointer that could be overwritten. Before start it does so too, and SipHash's slow half starts up. */
 MO_INLINE void *mo_hot_allocate(size_t n, enum mo_origin origin)
 {
-    return mo_likely(mo_sealed.aes) ? mo_allocate_aes(n, origin) : mo_allocate_siphash(n, origin);
+    return mo_allocate_aes(n, origin);
 }
 
 MO_INLINE void *mo_hot_malloc(size_t n)
 {
-    return mo_likely(mo_sealed.aes) ? mo_malloc_aes(n) : mo_malloc_siphash(n);
+    return mo_malloc_aes(n);
 }
 
 MO_INLINE void mo_hot_free(void *p)
 {
-    if (mo_likely(mo_sealed.aes))
-        mo_free_aes(p);
-    else
-        mo_free_siphash(p);
+    mo_free_aes(p);
 }
 
 MO_INLINE void mo_hot_release(void *p, enum mo_origin origin)
 {
-    if (mo_likely(mo_sealed.aes))
-        mo_release_aes(p, origin);
-    else
-        mo_release_siphash(p, origin);
+    mo_release_aes(p, origin);
 }
 
 /* n: what the program says that it asked for, plainly aligned. */
 MO_INLINE void mo_hot_release_sized(void *p, size_t n, enum mo_origin origin)
 {
-    if (mo_likely(mo_sealed.aes))
-        mo_release_sized_aes(p, n, origin);
-    else
-        mo_release_sized_siphash(p, n, origin);
+    mo_release_sized_aes(p, n, origin);
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* The hot path for CPUs without AES instructions: SipHash marks, bytewise tails. */
 #include "front/hot_names.h"
 #include "front/mac.h"
+#include "front/slow.h"
 
 struct mark {
     struct mo_mark m;
@@ -52,12 +53,24 @@ MO_INLINE bool near_good(struct mark m, size_t s, uintptr_t end)
     return far_good(m, end - s, end);
 }
 
-typedef uint64_t v2 __attribute__((vector_size(16), may_alias, aligned(1)));
-
-MO_INLINE bool any_bit(v2 v)
+MO_INLINE bool any_bit(mo_pair v)
 {
     return (v[0] | v[1]) != 0;
 }
 
+static MO_COLD void *allocate_else(size_t n, enum mo_origin origin)
+{
+    return mo_allocate_slow(n, origin);
+}
+
+static MO_COLD void release_else(uintptr_t p, bool told, size_t n, enum mo_origin origin)
+{
+    if (told)
+        mo_release_sized_slow((void *)p, n, origin);
+    else
+        mo_release_slow((void *)p, origin);
+}
+
+#define HEAP_SIZE    mo_sealed.heap_size
 #define MO_HOT(name) name##_siphash
 #include "front/hot.h"

@@ -131,6 +131,11 @@ static void tend(struct mo_cache *c, unsigned class)
     }
 }
 
+void mo_release_raced(uintptr_t p)
+{
+    mo_report_raced(p, "free");
+}
+
 /* Ends the life of a verified chunk: what the hot path does at its end. Without a cache the slot goes back to its
  * shard at once, past the quarantine. */
 static void release_place(const struct mo_place *place, struct mo_cache *c)

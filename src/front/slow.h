@@ -24,6 +24,9 @@ MO_COLD MO_NORETURN void mo_report_live_slot(const struct mo_place *place, const
 /* The chunk's state word has changed since this thread verified it: another thread freed it meanwhile. */
 MO_COLD MO_NORETURN void mo_report_raced(uintptr_t p, const char *action);
 
+/* The same, of the hot path. It does not return, which is not said: a call that may be the last takes no frame. */
+MO_COLD void mo_release_raced(uintptr_t p);
+
 /* What is known of the slot and of the chunk in it. Reads the slot's header when its state is live. */
 MO_COLD void mo_describe_slot(const struct mo_place *place, struct mo_report_chunk *chunk);
 

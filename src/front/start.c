@@ -62,6 +62,7 @@ static void start_locked(void)
     mo_thread_start(&r[STREAM_THREADS], r, STREAMS);
     mo_sealed.small_last = (uint8_t)mo_class_of(MO_CLEAR_INLINE - MO_HEADER);
     mo_sealed.aes = mo_hot_has_aes() && mo_sealed.features.aes && mo_sealed.options.mac == MO_MAC_AUTO;
+    mo_sealed.aes_heap_size = mo_sealed.aes ? mo_sealed.heap_size : 0;
     mo_fault_start();
     __atomic_store_n(&mo_sealed.ready, true, __ATOMIC_RELEASE);
     /* A kernel that refuses leaves the page writable: weaker, and `moat doctor` says so. */

@@ -64,7 +64,7 @@ static void size_cache(struct mo_class *k, size_t *at)
     *at = k->ready_end;
     k->gate_end = o->neighbours ? 0 : k->ready_end; /* to verify a chunk's neighbours is for free's slow half */
     /* Never of a class that the hot path looks at whole: its slow half would forgive what it has found. */
-    k->sampled = mo_class_capacity(k) - MO_HEADER > mo_max(o->zero_check, MO_TABLE_MAX);
+    k->sampled = mo_class_capacity(k) - MO_HEADER > mo_max(o->zero_check, MO_MEDIUM_MAX);
 }
 
 void mo_classes_start(void)

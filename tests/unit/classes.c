@@ -193,7 +193,7 @@ Test(classes, arrays_of_a_cache_do_not_overlap)
 /* Sizes that the hot path looks at whole are never sampled; above, the option says. */
 Test(classes, zero_check_follows_its_option)
 {
-    size_t whole = mo_max(mo_sealed.options.zero_check, MO_TABLE_MAX);
+    size_t whole = mo_max(mo_sealed.options.zero_check, MO_MEDIUM_MAX);
     for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
         const struct mo_class *k = class_at(class);
         cr_assert_eq(k->sampled, mo_class_capacity(k) - MO_HEADER > whole, "class %u", class);
