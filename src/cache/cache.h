@@ -80,13 +80,14 @@ MO_INLINE uintptr_t mo_cache_pop(struct mo_cache *c, struct mo_stock *s)
     return *mo_cache_at(c, s->top);
 }
 
-/* Is there room for one more ready slot (and is free to take its hot path at all), and are there random bytes for one
- * more draw? Then they are drawn. */
-MO_INLINE bool mo_quarantine_gate(const struct mo_cache *c, const struct mo_class *k, const struct mo_stock *s)
+/* Is there room for one more ready slot below place `end`, and are there random bytes for one more draw? Then they are
+ * drawn. */
+MO_INLINE bool mo_quarantine_gate(const struct mo_cache *c, const struct mo_class *k, const struct mo_stock *s,
+                                  uint32_t end)
 {
     struct mo_random *r = c->random;
     uint32_t left;
-    if (mo_unlikely(s->top >= k->gate_end) || mo_unlikely(__builtin_sub_overflow(r->left, (uint32_t)k->draw, &left)))
+    if (mo_unlikely(s->top >= end) || mo_unlikely(__builtin_sub_overflow(r->left, (uint32_t)k->draw, &left)))
         return false;
     r->left = left;
     return true;

@@ -43,7 +43,7 @@ __attribute__((noinline)) static void *finish_far(struct mark m, uintptr_t p, ui
     return (void *)p;
 }
 
-/* The sizes that differ: at most MO_TABLE_MAX bytes; of slots that are looked at whole; of slots that may be sampled. */
+/* Sizes that differ: at most MO_TABLE_MAX bytes; in slots that are looked at whole; in those that may be sampled. */
 enum step { SMALL, MEDIUM, SAMPLED };
 
 MO_INLINE void *allocate(size_t n, enum mo_origin origin, enum step step)
@@ -117,6 +117,7 @@ void *MO_HOT(mo_malloc)(size_t n)
 }
 
 static void release_far(uintptr_t p, bool told, size_t n, enum mo_origin origin);
+static void release_beside(uintptr_t p, bool told, size_t n, enum mo_origin origin);
 
 MO_INLINE void leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
 {
@@ -126,10 +127,37 @@ MO_INLINE void leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
         mo_release_slow((void *)p, origin);
 }
 
-/* p lies in a granule g of the heap. told: n is what the caller says that it asked for. */
-MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_t n, enum mo_origin origin, bool small,
-                       bool near)
+/* Is the slot beside another one as its state word says, for sure? Of a free one that is this cache's or its shard's it
+ * looks at the ends, where what overruns arrives first; all of it is looked at when it is reused. */
+static bool slot_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)
 {
+    enum { END = 72 };
+    unsigned state = mo_state_load(mo_state_of(mo_granule_of(slot), k, slot)), owner = state & MO_STATE_OWNER;
+    uintptr_t p = slot + MO_HEADER, end = slot + k->stride;
+    if ((state & MO_STATE_LIVE) != 0)
+        return MO_HOT(mo_chunk_good)(p, end, state);
+    if (state == 0 || (owner != MO_OWNER_SHARD && owner != c->expect)) /* 0: it has never lived, nor have its pages */
+        return true;
+    mo_pair bits = mo_payload_bits(p, mo_min(end, p + END)) | mo_payload_bits(mo_max(p, end - END), end);
+    return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) == 0 && !any_bit(bits);
+}
+
+static bool neighbours_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)
+{
+    size_t in_slab = slot & (((size_t)1 << k->span_shift) - 1);
+    if (in_slab > MO_HEADER && !slot_good(c, k, slot - k->stride))
+        return false;
+    return in_slab >= MO_HEADER + (size_t)(k->slots - 1) * k->stride || slot_good(c, k, slot + k->stride);
+}
+
+/* What differs in a release: a short tail behind a small chunk or another one; a long tail; option neighbours. */
+enum kind { NEAR_SMALL, NEAR_MEDIUM, FAR_SMALL, FAR_MEDIUM, BESIDE };
+
+/* p lies in a granule g of the heap. told: n is what the caller says that it asked for. */
+MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_t n, enum mo_origin origin,
+                       enum kind kind)
+{
+    bool near = kind == NEAR_SMALL || kind == NEAR_MEDIUM;
     struct mo_cache *c = mo_cache_mine;
     const struct mo_class *k = &mo_sealed.classes[g->class];
     struct mo_stock *stock = mo_cache_stock(c, g->class);
@@ -150,16 +178,20 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         release_far(p, told, n, origin);
         return;
     }
-    if (mo_unlikely(!mo_quarantine_gate(c, k, stock))) {
-        leave(p, told, n, origin);
+    if (mo_unlikely(!mo_quarantine_gate(c, k, stock, kind == BESIDE ? k->ready_end : k->gate_end))) {
+        if (kind == BESIDE)
+            leave(p, told, n, origin);
+        else
+            release_beside(p, told, n, origin);
         return;
     }
     struct mark m = mark(p, (given & 0xffff0000) | k->fields | (uint32_t)origin << 14, state);
     /* The header first: `end` may be anywhere when p is no plain chunk's. */
     size_t slack = given >> 16;
     if (mo_unlikely(header != mark_header(m)) ||
-        mo_unlikely(!(near ? near_good(m, slack, end) : far_good(m, end - slack, end))) ||
-        (told && mo_unlikely(n != end - p - slack))) {
+        mo_unlikely(
+            !(near || (kind == BESIDE && slack < NEAR) ? near_good(m, slack, end) : far_good(m, end - slack, end))) ||
+        (told && mo_unlikely(n != end - p - slack)) || (kind == BESIDE && mo_unlikely(!neighbours_good(c, k, slot)))) {
         leave(p, told, n, origin);
         return;
     }
@@ -167,7 +199,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         mo_release_raced(p);
         return;
     }
-    if (small)
+    if (kind == NEAR_SMALL || kind == FAR_SMALL)
         payload_clear(p, end);
     else
         __builtin_memset((void *)p, 0, end - p);
@@ -179,9 +211,18 @@ __attribute__((noinline)) static void release_far(uintptr_t p, bool told, size_t
 {
     const struct mo_granule *g = mo_granule_of(p);
     if (g->class > mo_sealed.small_last)
-        release(p, g, told, n, origin, false, false);
+        release(p, g, told, n, origin, FAR_MEDIUM);
     else
-        release(p, g, told, n, origin, true, false);
+        release(p, g, told, n, origin, FAR_SMALL);
+}
+
+/* The gate is shut: by option neighbours always. */
+__attribute__((noinline)) static void release_beside(uintptr_t p, bool told, size_t n, enum mo_origin origin)
+{
+    if (mo_sealed.options.neighbours)
+        release(p, mo_granule_of(p), told, n, origin, BESIDE);
+    else
+        leave(p, told, n, origin);
 }
 
 __attribute__((noinline)) static void release_medium(uintptr_t p, const struct mo_granule *g, bool told, size_t n,
@@ -190,7 +231,7 @@ __attribute__((noinline)) static void release_medium(uintptr_t p, const struct m
     if (g->class == MO_CLASS_ZERO) /* addresses only */
         leave(p, told, n, origin);
     else
-        release(p, g, told, n, origin, false, true);
+        release(p, g, told, n, origin, NEAR_MEDIUM);
 }
 
 MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin origin)
@@ -201,7 +242,7 @@ MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin orig
     else if (mo_unlikely(g->class > mo_sealed.small_last))
         release_medium(p, g, told, n, origin);
     else
-        release(p, g, told, n, origin, true, true);
+        release(p, g, told, n, origin, NEAR_SMALL);
 }
 
 /* With origin and size known to the compiler as far as the routine says: each is a few instructions less. */

@@ -48,8 +48,8 @@ MO_INLINE bool mo_chunk_good(uintptr_t p, uintptr_t end, unsigned state)
     return mo_sealed.aes ? mo_chunk_good_aes(p, end, state) : mo_chunk_good_siphash(p, end, state);
 }
 
-/* The form with AES instructions leaves to SipHash's by a gate that it has anyway, where the process uses that: no test,
- * and no pointer that could be overwritten. Before start it does so too, and SipHash's slow half starts up. */
+/* The form with AES instructions leaves to SipHash's, where the process uses that, by a gate that it has anyway: no
+ * test, and no pointer that could be overwritten. Before start it does so too, and SipHash's slow half starts up. */
 MO_INLINE void *mo_hot_allocate(size_t n, enum mo_origin origin)
 {
     return mo_allocate_aes(n, origin);

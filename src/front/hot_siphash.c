@@ -24,7 +24,7 @@ MO_INLINE uint8_t pattern(const struct mark *m, uintptr_t at, uintptr_t from, ui
                                      : mo_tail_far(m->m.tail.bytes[(0 - (end - at)) % MO_TAIL_BLOCK]);
 }
 
-MO_INLINE void tail_blend(struct mark m, uintptr_t from, uintptr_t end)
+static void tail_blend(struct mark m, uintptr_t from, uintptr_t end)
 {
     for (uintptr_t at = from; at < end; at++)
         mo_store8(at, pattern(&m, at, from, end));
@@ -40,7 +40,7 @@ MO_INLINE void near_store(struct mark m, size_t s, uintptr_t end)
     tail_blend(m, end - s, end);
 }
 
-MO_INLINE bool far_good(struct mark m, uintptr_t from, uintptr_t end)
+static bool far_good(struct mark m, uintptr_t from, uintptr_t end)
 {
     int fault = mo_load8(end) ^ mo_sealed.fence;
     for (uintptr_t at = from; at < end; at++)

@@ -23,12 +23,13 @@ LIVE_CHECK = (HOT, "    if (mo_unlikely((state & MO_STATE_LIVE) == 0)) {\n", "  
 STATE_IN_MAC = (AES, "fields, state, mo_sealed.aes_keys", "fields, state & 0, mo_sealed.aes_keys")
 HEADER_CLEARED = (HOT, "    mo_store_header(slot, mo_sealed.fence);\n", "")
 # The state word is stored whatever it has become since it was looked at.
-REPLACE = (HOT, "if (mo_unlikely(!mo_state_replace(word, state, state + c->retire)))\n"
-                "        mo_report_raced(p, \"free\");", "mo_state_store(word, state + c->retire);")
+REPLACE = (HOT, "if (mo_unlikely(!mo_state_replace(word, state, state + c->retire))) {\n"
+                "        mo_release_raced(p);\n        return;\n    }", "mo_state_store(word, state + c->retire);")
 # Free slots need not be clean any more: on the hot path, in its slow half, and where slots leave their thread.
 DIRT_CHECKS = (
     (HOT, "    refuse |= mo_free_header_fault(header, fence);\n", ""),
-    (HOT, " : payload_dirty(p, end)))", " : payload_dirty(p, end) && n == SIZE_MAX))"),
+    (HOT, "? payload_dirty(p, end)\n", "? payload_dirty(p, end) && n == SIZE_MAX\n"),
+    (HOT, "? any_bit(mo_payload_bits(p, end))\n", "? any_bit(mo_payload_bits(p, end)) && n == SIZE_MAX\n"),
     ("src/front/chunk.c", "    uintptr_t payload = slot + MO_HEADER, end = slot + k->stride;\n",
      "    uintptr_t payload = slot + MO_HEADER, end = slot + k->stride;\n    if (k->stride != 0)\n        return 0;\n"),
 )
@@ -83,7 +84,8 @@ MUTATIONS = [
         ("src/mem/large.c", "        entry->state = 0;", "        entry->state += 0;"),)),
 
     Mutation("P4", "the check of the tail", ("P4",), (
-        (HOT, "        mo_unlikely(!(near ? near_good(m, slack, end) : far_good(m, end - slack, end))) ||\n", ""),
+        (HOT, "        mo_unlikely(!(near || (kind == BESIDE && slack < NEAR) ? near_good(m, slack, end)\n"
+              "                                                              : far_good(m, end - slack, end))) ||\n", ""),
         (HOT, " && (s < NEAR ? near_good(m, s, end) : far_good(m, end - s, end));\n", ";\n"))),
     Mutation("P4", "the check of the next header's first byte (full slots)", ("P4",), (
         (AES, "*(const mo_v16 *)rows[s].mask);\n",
@@ -209,7 +211,8 @@ MUTATIONS = [
     Mutation("P16", "the half of the patrol that looks anywhere", ("patrol_rate",), (
         ("src/front/check.c", "        if ((random & 1) != 0)\n", "        if ((random & 1) > 1)\n"),)),
     Mutation("P16", "the look at a freed chunk's neighbours", ("unfreed",), (
-        ("src/front/slow.c", "    if (mo_sealed.options.neighbours)\n", "    if (mo_sealed.options.neighbours > 1)\n"),)),
+        ("src/front/slow.c", "    if (mo_sealed.options.neighbours)\n", "    if (mo_sealed.options.neighbours > 1)\n"),
+        (HOT, "mo_unlikely(!neighbours_good(c, k, slot))", "mo_unlikely(!neighbours_good(c, k, slot) && n == SIZE_MAX)"))),
     Mutation("P16", "the look at what thread caches list", ("unfreed",), (
         ("src/front/check.c", "        check_listed(c, class, k->random_at, k->fifo_end, NULL, patient, action);\n", ""),)),
     Mutation("P16", "the look at large chunks", ("unfreed",), (

@@ -46,7 +46,7 @@ static size_t free_many(struct mo_cache *c, unsigned class, size_t n)
     size_t wrong = 0;
     memset(waited, 0, sizeof waited);
     for (size_t i = 1; i <= n; i++) {
-        if (!mo_quarantine_gate(c, k, s))
+        if (!mo_quarantine_gate(c, k, s, k->gate_end))
             mo_random_refill(c->random);
         mo_quarantine_swap(c, k, s, i);
         if (mo_cache_ready(c, class) == 0)
@@ -141,7 +141,7 @@ Test(cache, gate_wants_room_and_random_bytes)
         struct mo_stock s = {mo_sealed.classes[1].ready_at, mo_sealed.classes[1].fifo_at};
         struct mo_cache *closed = take();
         closed->random->left = 100;
-        cr_assert_not(mo_quarantine_gate(closed, &mo_sealed.classes[1], &s));
+        cr_assert_not(mo_quarantine_gate(closed, &mo_sealed.classes[1], &s, mo_sealed.classes[1].gate_end));
         mo_cache_give(closed);
         return;
     }
@@ -150,14 +150,14 @@ Test(cache, gate_wants_room_and_random_bytes)
         const struct mo_class *k = &mo_sealed.classes[class];
         struct mo_stock s = {k->ready_at, k->fifo_at};
         c->random->left = k->draw;
-        cr_assert(mo_quarantine_gate(c, k, &s));
+        cr_assert(mo_quarantine_gate(c, k, &s, k->gate_end));
         c->random->left = k->draw - 1u;
-        cr_assert_not(mo_quarantine_gate(c, k, &s), "class %u draws what is not there", class);
+        cr_assert_not(mo_quarantine_gate(c, k, &s, k->gate_end), "class %u draws what is not there", class);
         c->random->left = 100;
         s.top = k->ready_end;
-        cr_assert_not(mo_quarantine_gate(c, k, &s), "class %u overflows its ready slots", class);
+        cr_assert_not(mo_quarantine_gate(c, k, &s, k->gate_end), "class %u overflows its ready slots", class);
         s.top -= (uint32_t)sizeof(uintptr_t);
-        cr_assert(mo_quarantine_gate(c, k, &s));
+        cr_assert(mo_quarantine_gate(c, k, &s, k->gate_end));
     }
     mo_cache_give(c);
 }
@@ -168,7 +168,7 @@ Test(cache, last_draw)
     const struct mo_class *k = &mo_sealed.classes[1];
     struct mo_cache *c = take();
     c->random->left = k->draw;
-    if (!mo_quarantine_gate(c, k, &c->stock[1]))
+    if (!mo_quarantine_gate(c, k, &c->stock[1], k->gate_end))
         c->random->left = 0; /* under `neighbours` it is closed, and the slow half draws */
     mo_quarantine_swap(c, k, &c->stock[1], 1);
     cr_assert_eq(c->random->left, 0);
@@ -198,7 +198,8 @@ Test(cache, the_empty_one_has_nothing)
     for (unsigned class = 0; class < MO_CLASSES; class++) {
         cr_assert_eq(mo_cache_ready(&mo_cache_none, class), 0);
         if (class >= MO_CLASS_FIRST)
-            cr_assert_not(mo_quarantine_gate(&mo_cache_none, &mo_sealed.classes[class], &mo_cache_none.stock[class]));
+            cr_assert_not(mo_quarantine_gate(&mo_cache_none, &mo_sealed.classes[class], &mo_cache_none.stock[class],
+                                             mo_sealed.classes[class].ready_end));
     }
     cr_assert(faults(touch_write, (uintptr_t)&mo_cache_none), "it is shared by all: nobody may write to it");
 }
