@@ -14,7 +14,7 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(hot_siphash|diagnose|fault|guarded|stats|print|mallinfo|malloc_info)\\.c$")
         list(APPEND options -Os) # where time does not matter
     endif()
-    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(check|diagnose|fault|guarded|purge|start|stats|thread|print)\\.c$")
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(check|diagnose|fault|guarded|hot_siphash|purge|slow|start|stats|thread|print)\\.c$")
         list(APPEND options -Oz) # its -Os is larger than gcc's
     endif()
     if(source MATCHES "/src/api/")

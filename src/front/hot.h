@@ -6,6 +6,7 @@
  *   far_store(m, from, end): a longer tail;  tail_blend(m, from, end): any tail behind a payload that holds data
  *   near_good(m, s, end), far_good(m, from, end): tail and fence are as they were written
  *   any_bit(v): is a bit set in the vector
+ *   SPECIALIZED: are sizes and routines worth code of their own, or is one form for all enough
  *   HEAP_SIZE: mo_sealed.heap_size, or 0 where this form is not the process's: the gate for addresses outside of the
  *   heap then leaves to allocate_else and release_else, which go on to the other form
  * and MO_HOT(name), the suffix of the functions made here. Checks are arithmetic, then one compare; which
@@ -44,12 +45,14 @@ __attribute__((noinline)) static void *finish_far(struct mark m, uintptr_t p, ui
 }
 
 /* Sizes that differ: at most MO_TABLE_MAX bytes; in slots that are looked at whole; in those that may be sampled. */
-enum step { SMALL, MEDIUM, SAMPLED };
+enum step { SMALL, MEDIUM, SAMPLED, ANY_STEP };
 
 MO_INLINE void *allocate(size_t n, enum mo_origin origin, enum step step)
 {
     struct mo_cache *c = mo_cache_mine;
-    unsigned class = step == SMALL ? mo_sealed.class_of[(n + 7) / 8] : mo_class_of_medium(n);
+    unsigned class = step == SMALL      ? mo_sealed.class_of[(n + 7) / 8]
+                     : step == ANY_STEP ? mo_class_of(n)
+                                        : mo_class_of_medium(n);
     struct mo_stock *stock = mo_cache_stock(c, class);
     const struct mo_class *k = &mo_sealed.classes[class];
     /* A stack without a ready slot has a 0 on top, which lies outside of the heap. */
@@ -103,6 +106,8 @@ __attribute__((noinline)) static void *allocate_medium(size_t n, enum mo_origin 
 
 void *MO_HOT(mo_allocate)(size_t n, enum mo_origin origin)
 {
+    if (!SPECIALIZED)
+        return n <= MO_SMALL_MAX ? allocate(n, origin, ANY_STEP) : mo_allocate_slow(n, origin);
     if (mo_unlikely(n > MO_TABLE_MAX))
         return allocate_medium(n, origin);
     return allocate(n, origin, SMALL);
@@ -111,13 +116,15 @@ void *MO_HOT(mo_allocate)(size_t n, enum mo_origin origin)
 /* malloc's own, with its origin known: a register and two instructions less. */
 void *MO_HOT(mo_malloc)(size_t n)
 {
+    if (!SPECIALIZED)
+        return MO_HOT(mo_allocate)(n, MO_ORIGIN_MALLOC);
     if (mo_unlikely(n > MO_TABLE_MAX))
         return allocate_medium(n, MO_ORIGIN_MALLOC);
     return allocate(n, MO_ORIGIN_MALLOC, SMALL);
 }
 
 static void release_far(uintptr_t p, bool told, size_t n, enum mo_origin origin);
-static void release_beside(uintptr_t p, bool told, size_t n, enum mo_origin origin);
+static void release_one(uintptr_t p, bool told, size_t n, enum mo_origin origin);
 
 MO_INLINE void leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
 {
@@ -150,8 +157,14 @@ static bool neighbours_good(const struct mo_cache *c, const struct mo_class *k, 
     return in_slab >= MO_HEADER + (size_t)(k->slots - 1) * k->stride || slot_good(c, k, slot + k->stride);
 }
 
-/* What differs in a release: a short tail behind a small chunk or another one; a long tail; option neighbours. */
-enum kind { NEAR_SMALL, NEAR_MEDIUM, FAR_SMALL, FAR_MEDIUM, BESIDE };
+/* What differs in a release: a short tail behind a small chunk or another one; a long tail; all, and the neighbours
+ * where the option says so. */
+enum kind { NEAR_SMALL, NEAR_MEDIUM, FAR_SMALL, FAR_MEDIUM, ANY_KIND };
+
+MO_INLINE bool tail_good(struct mark m, size_t slack, uintptr_t end, bool near)
+{
+    return near ? near_good(m, slack, end) : far_good(m, end - slack, end);
+}
 
 /* p lies in a granule g of the heap. told: n is what the caller says that it asked for. */
 MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_t n, enum mo_origin origin,
@@ -178,20 +191,20 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         release_far(p, told, n, origin);
         return;
     }
-    if (mo_unlikely(!mo_quarantine_gate(c, k, stock, kind == BESIDE ? k->ready_end : k->gate_end))) {
-        if (kind == BESIDE)
+    if (mo_unlikely(!mo_quarantine_gate(c, k, stock, kind == ANY_KIND ? k->ready_end : k->gate_end))) {
+        if (kind == ANY_KIND)
             leave(p, told, n, origin);
         else
-            release_beside(p, told, n, origin);
+            release_one(p, told, n, origin);
         return;
     }
     struct mark m = mark(p, (given & 0xffff0000) | k->fields | (uint32_t)origin << 14, state);
     /* The header first: `end` may be anywhere when p is no plain chunk's. */
     size_t slack = given >> 16;
     if (mo_unlikely(header != mark_header(m)) ||
-        mo_unlikely(
-            !(near || (kind == BESIDE && slack < NEAR) ? near_good(m, slack, end) : far_good(m, end - slack, end))) ||
-        (told && mo_unlikely(n != end - p - slack)) || (kind == BESIDE && mo_unlikely(!neighbours_good(c, k, slot)))) {
+        mo_unlikely(!tail_good(m, slack, end, near || (kind == ANY_KIND && slack < NEAR))) ||
+        (told && mo_unlikely(n != end - p - slack)) ||
+        (kind == ANY_KIND && mo_unlikely(mo_sealed.options.neighbours && !neighbours_good(c, k, slot)))) {
         leave(p, told, n, origin);
         return;
     }
@@ -217,12 +230,9 @@ __attribute__((noinline)) static void release_far(uintptr_t p, bool told, size_t
 }
 
 /* The gate is shut: by option neighbours always. */
-__attribute__((noinline)) static void release_beside(uintptr_t p, bool told, size_t n, enum mo_origin origin)
+__attribute__((noinline)) static void release_one(uintptr_t p, bool told, size_t n, enum mo_origin origin)
 {
-    if (mo_sealed.options.neighbours)
-        release(p, mo_granule_of(p), told, n, origin, BESIDE);
-    else
-        leave(p, told, n, origin);
+    release(p, mo_granule_of(p), told, n, origin, ANY_KIND);
 }
 
 __attribute__((noinline)) static void release_medium(uintptr_t p, const struct mo_granule *g, bool told, size_t n,
@@ -239,6 +249,10 @@ MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin orig
     const struct mo_granule *g = mo_granule_of(p);
     if (mo_unlikely(p - mo_sealed.heap_base >= HEAP_SIZE))
         release_else(p, told, n, origin);
+    else if (!SPECIALIZED && g->class == MO_CLASS_ZERO)
+        leave(p, told, n, origin);
+    else if (!SPECIALIZED)
+        release_one(p, told, n, origin);
     else if (mo_unlikely(g->class > mo_sealed.small_last))
         release_medium(p, g, told, n, origin);
     else
@@ -248,7 +262,10 @@ MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin orig
 /* With origin and size known to the compiler as far as the routine says: each is a few instructions less. */
 void MO_HOT(mo_free)(void *p)
 {
-    release_any((uintptr_t)p, false, 0, MO_ORIGIN_MALLOC);
+    if (!SPECIALIZED)
+        MO_HOT(mo_release)(p, MO_ORIGIN_MALLOC);
+    else
+        release_any((uintptr_t)p, false, 0, MO_ORIGIN_MALLOC);
 }
 
 void MO_HOT(mo_release)(void *p, enum mo_origin origin)

@@ -71,6 +71,7 @@ static MO_COLD void release_else(uintptr_t p, bool told, size_t n, enum mo_origi
         mo_release_slow((void *)p, origin);
 }
 
+#define SPECIALIZED  false
 #define HEAP_SIZE    mo_sealed.heap_size
 #define MO_HOT(name) name##_siphash
 #include "front/hot.h"

@@ -84,8 +84,7 @@ MUTATIONS = [
         ("src/mem/large.c", "        entry->state = 0;", "        entry->state += 0;"),)),
 
     Mutation("P4", "the check of the tail", ("P4",), (
-        (HOT, "        mo_unlikely(!(near || (kind == BESIDE && slack < NEAR) ? near_good(m, slack, end)\n"
-              "                                                              : far_good(m, end - slack, end))) ||\n", ""),
+        (HOT, "        mo_unlikely(!tail_good(m, slack, end, near || (kind == ANY_KIND && slack < NEAR))) ||\n", ""),
         (HOT, " && (s < NEAR ? near_good(m, s, end) : far_good(m, end - s, end));\n", ";\n"))),
     Mutation("P4", "the check of the next header's first byte (full slots)", ("P4",), (
         (AES, "*(const mo_v16 *)rows[s].mask);\n",
@@ -212,7 +211,7 @@ MUTATIONS = [
         ("src/front/check.c", "        if ((random & 1) != 0)\n", "        if ((random & 1) > 1)\n"),)),
     Mutation("P16", "the look at a freed chunk's neighbours", ("unfreed",), (
         ("src/front/slow.c", "    if (mo_sealed.options.neighbours)\n", "    if (mo_sealed.options.neighbours > 1)\n"),
-        (HOT, "mo_unlikely(!neighbours_good(c, k, slot))", "mo_unlikely(!neighbours_good(c, k, slot) && n == SIZE_MAX)"))),
+        (HOT, "neighbours && !neighbours_good(c, k, slot)", "neighbours && !neighbours_good(c, k, slot) && n == SIZE_MAX"))),
     Mutation("P16", "the look at what thread caches list", ("unfreed",), (
         ("src/front/check.c", "        check_listed(c, class, k->random_at, k->fifo_end, NULL, patient, action);\n", ""),)),
     Mutation("P16", "the look at large chunks", ("unfreed",), (
