@@ -36,7 +36,7 @@ MO_EXPORT void *realloc(void *p, size_t n)
     if (p == NULL)
         return mo_hot_malloc(n);
     if (n != 0)
-        return mo_resize(p, n);
+        return mo_hot_resize(p, n);
     mo_hot_free(p);
     return NULL;
 }

@@ -278,6 +278,48 @@ void MO_HOT(mo_release_sized)(void *p, size_t n, enum mo_origin origin)
     release_any((uintptr_t)p, true, n, origin);
 }
 
+__attribute__((noinline)) static void *move(uintptr_t p, size_t had, size_t n)
+{
+    void *q = MO_HOT(mo_malloc)(n);
+    if (mo_unlikely(q == NULL))
+        return NULL;
+    __builtin_memcpy(q, (const void *)p, mo_min(had, n));
+    MO_HOT(mo_free)((void *)p); /* looks at it again: it may have been freed meanwhile */
+    return q;
+}
+
+/* realloc of malloc's plain chunks. What is no such chunk, or not good, is left to the slow half, which says why. */
+void *MO_HOT(mo_resize)(void *ptr, size_t n)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    const struct mo_granule *g = mo_granule_of(p);
+    if (!SPECIALIZED || mo_unlikely(p - mo_sealed.heap_base >= HEAP_SIZE) || mo_unlikely(g->class == MO_CLASS_ZERO))
+        return mo_resize(ptr, n);
+    const struct mo_class *k = &mo_sealed.classes[g->class];
+    uintptr_t slot = p - MO_HEADER, end = slot + k->stride;
+    uint16_t *word = mo_state_of(g, k, slot);
+    unsigned state = mo_state_load(word);
+    if (mo_unlikely((state & MO_STATE_LIVE) == 0))
+        return mo_resize(ptr, n);
+    uint64_t header = mo_load64(slot);
+    struct mark m = mark(p, ((uint32_t)header & 0xffff0000) | k->fields, state);
+    size_t slack = mo_header_slack(header), room = end - p, had = room - slack;
+    if (mo_unlikely(header != mark_header(m)) || mo_unlikely(!tail_good(m, slack, end, slack < NEAR)))
+        return mo_resize(ptr, n);
+    if (!mo_resizes_in_place(room, n))
+        return move(p, had, n);
+    /* Busy while header and tail do not agree, for who looks at other threads' chunks (check.c). */
+    if (mo_unlikely(!mo_state_replace(word, state, state | MO_STATE_BUSY)))
+        mo_report_raced(p, "realloc");
+    size_t kept = mo_min(had, n);
+    __builtin_memset((void *)(p + kept), 0, room - kept); /* a grown part is zero, a shrunk one leaves nothing behind */
+    m = mark(p, k->fields | (uint32_t)(room - n) << 16, state);
+    mo_store_header(slot, mark_header(m));
+    tail_blend(m, p + n, end);
+    mo_state_publish(word, state);
+    return ptr;
+}
+
 void MO_HOT(mo_chunk_seal)(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state)
 {
     struct mark m = mark(p, mo_fields(class, origin, end - p - n), state);

@@ -228,6 +228,11 @@ void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin)
     mo_release_sized_siphash(p, n, origin);
 }
 
+void *mo_resize_aes(void *p, size_t n)
+{
+    return mo_resize_siphash(p, n);
+}
+
 void mo_chunk_seal_aes(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state)
 {
     mo_chunk_seal_siphash(p, n, end, class, origin, state);

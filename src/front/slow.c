@@ -296,8 +296,7 @@ static void *resize_small(uintptr_t p, size_t n)
     if (place.class == MO_CLASS_ZERO)
         return move(p, made, n);
     uintptr_t end = place.slot + place.k->stride;
-    /* In place unless that would keep more than half of the slot for nothing. */
-    if (n != 0 && n <= end - p && (n >= (end - p) / 2 || end - p <= 64) && end - p - n <= 0xffff) {
+    if (n != 0 && mo_resizes_in_place(end - p, n)) {
         resize_in_slot(p, &place, n);
         return (void *)p;
     }

@@ -27,6 +27,13 @@ MO_COLD MO_NORETURN void mo_report_raced(uintptr_t p, const char *action);
 /* The same, of the hot path. It does not return, which is not said: a call that may be the last takes no frame. */
 MO_COLD void mo_release_raced(uintptr_t p);
 
+/* A chunk with room for `room` bytes stays where it is when it gets n: unless more than half of that would be kept for
+ * nothing. */
+MO_INLINE bool mo_resizes_in_place(size_t room, size_t n)
+{
+    return n <= room && (n >= room / 2 || room <= 64) && room - n <= 0xffff;
+}
+
 /* What is known of the slot and of the chunk in it. Reads the slot's header when its state is live. */
 MO_COLD void mo_describe_slot(const struct mo_place *place, struct mo_report_chunk *chunk);
 

@@ -46,7 +46,8 @@ MUTATIONS = [
          "mo_store_header(slot, (uint64_t)slot << 8 | mo_sealed.fence);"))),
 
     Mutation("P2", "comparison of the MAC", ("P2",), (
-        (HOT, "mo_unlikely(header != mark_header(m))", "mo_unlikely(header == 0)"),)),
+        (HOT, "mo_unlikely(header != mark_header(m)) ||\n", "mo_unlikely(header == 0) ||\n"),
+        (HOT, "mo_unlikely(header != mark_header(m)) || mo", "mo_unlikely(header == 0) || mo"))),
     Mutation("P2", "AES rounds (a linear checksum with secret keys instead)", ("P2",), (
         ("src/front/aes.h", "    x = _mm_aesenc_si128(x, k[1]);\n    x = _mm_aesenc_si128(x, k[2]);\n"
                             "    x = _mm_aesenc_si128(x, k[3]);\n    x = _mm_aesenc_si128(x, k[4]);\n"
@@ -85,6 +86,7 @@ MUTATIONS = [
 
     Mutation("P4", "the check of the tail", ("P4",), (
         (HOT, "        mo_unlikely(!tail_good(m, slack, end, near || (kind == ANY_KIND && slack < NEAR))) ||\n", ""),
+        (HOT, " || mo_unlikely(!tail_good(m, slack, end, slack < NEAR)))", ")"),
         (HOT, " && (s < NEAR ? near_good(m, s, end) : far_good(m, end - s, end));\n", ";\n"))),
     Mutation("P4", "the check of the next header's first byte (full slots)", ("P4",), (
         (AES, "*(const mo_v16 *)rows[s].mask);\n",
