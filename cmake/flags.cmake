@@ -62,6 +62,7 @@ set(MOAT_HOT_OPTIONS -fno-stack-protector)
 # The one file that is compiled for CPUs with AES instructions; the rest runs on any, and start-up decides.
 set(MOAT_AES_OPTIONS "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
+    # Not more: their code is entered on every CPU and left by its first gate (test budget/without_aes).
     set(MOAT_AES_OPTIONS -msse4.1 -maes)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     set(MOAT_AES_OPTIONS -march=armv8-a+crypto)

@@ -110,8 +110,8 @@ struct mo_mark mo_mark_of(uintptr_t p, uint32_t fields, unsigned state);
 typedef uint64_t mo_pair __attribute__((vector_size(16), may_alias));
 typedef uint64_t mo_loose_pair __attribute__((vector_size(16), may_alias, aligned(1)));
 
-/* All bits that are set in payload [p, end), at least 24 bytes: of sizes that are worth 64 at a time. */
-MO_INLINE mo_pair mo_payload_bits(uintptr_t p, uintptr_t end)
+/* Adds all bits that are set in payload [p, end), at least 24 bytes: of sizes that are worth 64 at a time. */
+MO_RACY void mo_payload_bits(uintptr_t p, uintptr_t end, mo_pair *all)
 {
     mo_pair bits = *(const mo_pair *)p | *(const mo_loose_pair *)(end - 16);
     uintptr_t at = p + 16;
@@ -121,13 +121,14 @@ MO_INLINE mo_pair mo_payload_bits(uintptr_t p, uintptr_t end)
     }
     for (; at + 16 < end; at += 16)
         bits |= *(const mo_pair *)at;
-    return bits;
+    *all |= bits;
 }
 
 /* Is a bit set where there should be none in the free slot, looked at whole? */
 MO_INLINE uint64_t mo_slot_small_dirt(uintptr_t slot, const struct mo_class *k)
 {
-    mo_pair bits = mo_payload_bits(slot + MO_HEADER, slot + k->stride);
+    mo_pair bits = {0, 0};
+    mo_payload_bits(slot + MO_HEADER, slot + k->stride, &bits);
     return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) | bits[0] | bits[1];
 }
 

@@ -27,6 +27,13 @@ MO_INLINE bool payload_dirty(uintptr_t p, uintptr_t end)
     return any_bit(dirt);
 }
 
+MO_INLINE bool medium_dirty(uintptr_t p, uintptr_t end)
+{
+    mo_pair dirt = {0, 0};
+    mo_payload_bits(p, end, &dirt);
+    return any_bit(dirt);
+}
+
 MO_INLINE void payload_clear(uintptr_t p, uintptr_t end)
 {
     const mo_pair zero = {0, 0};
@@ -78,7 +85,7 @@ MO_INLINE void *allocate(size_t n, enum mo_origin origin, enum step step)
     if (mo_unlikely(refuse != 0))
         return mo_allocate_refused(n, origin);
     if (mo_unlikely(step == SMALL    ? payload_dirty(p, end)
-                    : step == MEDIUM ? any_bit(mo_payload_bits(p, end))
+                    : step == MEDIUM ? medium_dirty(p, end)
                                      : mo_slot_dirt(slot, k, state, c->random) != 0))
         return mo_allocate_refused(n, origin);
 
@@ -134,19 +141,21 @@ MO_INLINE void leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
         mo_release_slow((void *)p, origin);
 }
 
-/* Is the slot beside another one as its state word says, for sure? Of a free one that is this cache's or its shard's it
- * looks at the ends, where what overruns arrives first; all of it is looked at when it is reused. */
+/* Is the slot beside another one as its state word says, for sure? Of a large free one that is this cache's or its
+ * shard's it looks at the ends, where what overruns arrives first. */
 static bool slot_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)
 {
-    enum { END = 72 };
+    enum { WHOLE = 1040, END = 72 };
     unsigned state = mo_state_load(mo_state_of(mo_granule_of(slot), k, slot)), owner = state & MO_STATE_OWNER;
     uintptr_t p = slot + MO_HEADER, end = slot + k->stride;
     if ((state & MO_STATE_LIVE) != 0)
         return MO_HOT(mo_chunk_good)(p, end, state);
     if (state == 0 || (owner != MO_OWNER_SHARD && owner != c->expect)) /* 0: it has never lived, nor have its pages */
         return true;
-    mo_pair bits = mo_payload_bits(p, mo_min(end, p + END)) | mo_payload_bits(mo_max(p, end - END), end);
-    return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) == 0 && !any_bit(bits);
+    mo_pair dirt = {0, 0};
+    mo_payload_bits(p, k->stride <= WHOLE ? end : p + END, &dirt);
+    mo_payload_bits(end - mo_min(k->stride - MO_HEADER, END), end, &dirt);
+    return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) == 0 && !any_bit(dirt);
 }
 
 static bool neighbours_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)

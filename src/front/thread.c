@@ -50,7 +50,7 @@ static void put_clean(struct mo_cache *c, unsigned class, uintptr_t *slots, size
     const struct mo_class *k = &mo_sealed.classes[class];
     for (size_t i = 0; i < n && class != MO_CLASS_ZERO; i++) {
         uintptr_t slot = slots[i];
-        if (mo_unlikely(slot - mo_sealed.heap_base >= mo_sealed.heap_size))
+        if (mo_unlikely(slot - mo_sealed.heap_base >= mo_sealed.heap_size || slot % 16 != MO_HEADER))
             continue; /* mo_arena_put reports it */
         if (mo_unlikely(k->sampled || mo_slot_small_dirt(slot, k) != 0))
             report_if_own(c, slot, k);

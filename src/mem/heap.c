@@ -96,8 +96,9 @@ static bool reserve(size_t size, struct mo_random *r, struct table *granules)
         table_reserve(&states, slab_most * (SMALLEST_SPAN / 32) * sizeof(uint16_t), "moat states") &&
         table_reserve(&slabs, slab_most * sizeof(struct mo_slab), "moat slabs") &&
         table_reserve(&lists, slab_most * 4 * sizeof(uint32_t), "moat lists")) {
-        mo_sealed.heap_base = (uintptr_t)base;
-        mo_sealed.heap_size = size;
+        /* Every address but the first granule's: 0, which a stack without a ready slot has on top, lies outside. */
+        mo_sealed.heap_base = direct ? MO_GRANULE : (uintptr_t)base;
+        mo_sealed.heap_size = direct ? 0 - (size_t)MO_GRANULE : size;
         return true;
     }
     if (base != NULL)

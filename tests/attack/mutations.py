@@ -29,7 +29,7 @@ REPLACE = (HOT, "if (mo_unlikely(!mo_state_replace(word, state, state + c->retir
 DIRT_CHECKS = (
     (HOT, "    refuse |= mo_free_header_fault(header, fence);\n", ""),
     (HOT, "? payload_dirty(p, end)\n", "? payload_dirty(p, end) && n == SIZE_MAX\n"),
-    (HOT, "? any_bit(mo_payload_bits(p, end))\n", "? any_bit(mo_payload_bits(p, end)) && n == SIZE_MAX\n"),
+    (HOT, "? medium_dirty(p, end)\n", "? medium_dirty(p, end) && n == SIZE_MAX\n"),
     ("src/front/chunk.c", "    uintptr_t payload = slot + MO_HEADER, end = slot + k->stride;\n",
      "    uintptr_t payload = slot + MO_HEADER, end = slot + k->stride;\n    if (k->stride != 0)\n        return 0;\n"),
 )

@@ -31,7 +31,8 @@ enum {
     BUDGET_CALL = 4,
     BUDGET_RETURN = 8,
     BUDGET_REPEATED = 16, /* a string instruction that traps once for each element */
-    BUDGET_SYSCALL = 32
+    BUDGET_SYSCALL = 32,
+    BUDGET_NEWER = 64 /* of a CPU newer than the first x86-64 ones: SSSE3 to SSE4.2, AES */
 };
 
 /* The longest x86 instruction. */
@@ -51,6 +52,9 @@ struct budget_counts {
 /* Calls routine(a, b) one step at a time; its result. Counted is the routine alone, from its first instruction to its
  * return. Nothing but the calling thread may trap meanwhile. */
 void *budget_step(void *routine, uintptr_t a, uintptr_t b, struct budget_counts *counts);
+
+/* How many of BUDGET_NEWER there were in all calls, but for inner ones: libsodium chooses by itself. */
+extern size_t budget_newer;
 
 /* Before the first step: takes SIGTRAP. */
 bool budget_step_start(void);

@@ -35,6 +35,8 @@ __asm__(".text\n"
 static struct budget_counts *counting;
 static uintptr_t last; /* address of the instruction before */
 static bool inside;    /* between the call and the return from it */
+size_t budget_newer;
+static unsigned depth; /* calls that have not returned */
 
 static unsigned flags_at(uintptr_t address)
 {
@@ -68,6 +70,8 @@ static void on_step(int signal, siginfo_t *info, void *context)
     counting->of[BUDGET_BRANCHES] += (flags & BUDGET_CONDITIONAL) != 0;
     counting->of[BUDGET_LOCKS] += (flags & BUDGET_LOCKED) != 0;
     counting->of[BUDGET_INNER] += (flags & BUDGET_CALL) != 0;
+    budget_newer += depth == 0 && (flags & BUDGET_NEWER) != 0;
+    depth += ((flags & BUDGET_CALL) != 0) - ((flags & BUDGET_RETURN) != 0);
     counting->of[BUDGET_KERNEL] += (flags & BUDGET_SYSCALL) != 0;
 }
 
@@ -83,5 +87,6 @@ void *budget_step(void *routine, uintptr_t a, uintptr_t b, struct budget_counts 
     counting = counts;
     last = 0;
     inside = true;
+    depth = 0;
     return budget_step_call(routine, a, b);
 }
