@@ -80,6 +80,10 @@ def choose(args):
     """The allocators to compare. Those asked for by name must be here; of the others it is said when they are not."""
     # Absolute: the programs run in a directory of their own, where another path would preload nothing.
     moat = os.path.abspath(args.moat) if args.moat else packages.built_library(ROOT)
+    wanted = args.allocators.split(",") if args.allocators else None
+    lacking = {a.package for a in all_allocators(moat) if a.name in (wanted or ()) and not a.path} - {None, "moat"}
+    if lacking:
+        packages.install(sorted(lacking))
     known = all_allocators(moat)
     for word in args.more:
         name, _, rest = word.partition("=")
@@ -87,7 +91,6 @@ def choose(args):
         if not os.path.isfile(path) or not all("=" in v for v in variables):
             sys.exit(f"{word}: NAME=PATH[,VARIABLE=VALUE] of a library is wanted")
         known.append(Allocator(name, os.path.abspath(path), variables))
-    wanted = args.allocators.split(",") if args.allocators else None
     unknown = set(wanted or ()) - {a.name for a in known}
     if unknown:
         sys.exit("no such allocator: " + ", ".join(sorted(unknown)))
