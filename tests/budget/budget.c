@@ -52,10 +52,10 @@ static const struct margin {
     [BUDGET_INNER] = {0, 0.05, 0.1},      [BUDGET_KERNEL] = {0, 0.05, 0.01},
 };
 
-/* The largest median that passes. Large chunks' paths turn another way at a random number: a sixteenth more. */
+/* The largest median that passes. Large chunks' paths turn another way at a random number: an eighth more. */
 static unsigned most_median(const struct row *want, size_t f)
 {
-    return want->of[f].median + margins[f].median + (want->size >= 131072 ? want->of[f].median / 16 : 0);
+    return want->of[f].median + margins[f].median + (want->size >= 131072 ? want->of[f].median / 8 : 0);
 }
 
 static _Noreturn void die(const char *what)
