@@ -99,7 +99,7 @@ Test(arena, slots_go_out_and_come_home)
         mo_arena_put(class, OWNER, slots, n);
         cr_assert_eq(bin(0, class)->taken, before);
         cr_assert(is_sound(0, class));
-        struct mo_place place;
+        struct mo_place place = {0};
         cr_assert(mo_heap_locate(one, &place));
         cr_assert_eq(*place.state & (MO_STATE_LIVE | MO_STATE_OWNER), MO_OWNER_SHARD);
     }
@@ -321,7 +321,7 @@ Test(arena, purged_slabs_fault_and_come_back_zero)
         cr_assert_eq(b->empty_count, 0);
         cr_assert(is_sound(0, class));
         for (size_t i = 0; i < n; i++) {
-            struct mo_place place;
+            struct mo_place place = {0};
             cr_assert(mo_heap_locate(slots[i], &place));
             if (place.slab->flags & MO_SLAB_OPEN) /* somebody else has a slot of it; he shall find it clean */
                 memset((void *)(slots[i] + 1), 0, k->stride - 1);
