@@ -133,14 +133,6 @@ void *MO_HOT(mo_malloc)(size_t n)
 static void release_far(uintptr_t p, bool told, size_t n, enum mo_origin origin);
 static void release_one(uintptr_t p, bool told, size_t n, enum mo_origin origin);
 
-MO_INLINE void leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
-{
-    if (told)
-        mo_release_sized_slow((void *)p, n, origin);
-    else
-        mo_release_slow((void *)p, origin);
-}
-
 /* Is the slot beside another one as its state word says, for sure? Of a large free one that is this cache's or its
  * shard's it looks at the ends, where what overruns arrives first. */
 static bool slot_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)
@@ -189,7 +181,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
     unsigned state = mo_state_load(word);
     /* Live before anything in memory is looked at: a closed slab would fault. */
     if (mo_unlikely((state & MO_STATE_LIVE) == 0)) {
-        leave(p, told, n, origin);
+        mo_release_leave(p, told, n, origin);
         return;
     }
     /* All of the header but the slack is known: another origin, an aligned chunk and a changed bit fail alike. */
@@ -202,7 +194,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
     }
     if (mo_unlikely(!mo_quarantine_gate(c, k, stock, kind == ANY_KIND ? k->ready_end : k->gate_end))) {
         if (kind == ANY_KIND)
-            leave(p, told, n, origin);
+            mo_release_leave(p, told, n, origin);
         else
             release_one(p, told, n, origin);
         return;
@@ -214,7 +206,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         mo_unlikely(!tail_good(m, slack, end, near || (kind == ANY_KIND && slack < NEAR))) ||
         (told && mo_unlikely(n != end - p - slack)) ||
         (kind == ANY_KIND && mo_unlikely(mo_sealed.options.neighbours && !neighbours_good(c, k, slot)))) {
-        leave(p, told, n, origin);
+        mo_release_leave(p, told, n, origin);
         return;
     }
     if (mo_unlikely(!mo_state_replace(word, state, state + c->retire))) {
@@ -248,7 +240,7 @@ __attribute__((noinline)) static void release_medium(uintptr_t p, const struct m
                                                      enum mo_origin origin)
 {
     if (g->class == MO_CLASS_ZERO) /* addresses only */
-        leave(p, told, n, origin);
+        mo_release_leave(p, told, n, origin);
     else
         release(p, g, told, n, origin, NEAR_MEDIUM);
 }
@@ -259,7 +251,7 @@ MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin orig
     if (mo_unlikely(p - mo_sealed.heap_base >= HEAP_SIZE))
         release_else(p, told, n, origin);
     else if (!SPECIALIZED && g->class == MO_CLASS_ZERO)
-        leave(p, told, n, origin);
+        mo_release_leave(p, told, n, origin);
     else if (!SPECIALIZED)
         release_one(p, told, n, origin);
     else if (mo_unlikely(g->class > mo_sealed.small_last))

@@ -148,14 +148,12 @@ static MO_COLD void *allocate_else(size_t n, enum mo_origin origin)
 
 static MO_COLD void release_else(uintptr_t p, bool told, size_t n, enum mo_origin origin)
 {
-    if (!mo_sealed.aes && told)
-        mo_release_sized_siphash((void *)p, n, origin);
-    else if (!mo_sealed.aes)
-        mo_release_siphash((void *)p, origin);
+    if (mo_sealed.aes)
+        mo_release_leave(p, told, n, origin);
     else if (told)
-        mo_release_sized_slow((void *)p, n, origin);
+        mo_release_sized_siphash((void *)p, n, origin);
     else
-        mo_release_slow((void *)p, origin);
+        mo_release_siphash((void *)p, origin);
 }
 
 #define SPECIALIZED  true

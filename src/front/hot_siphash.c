@@ -58,20 +58,9 @@ MO_INLINE bool any_bit(mo_pair v)
     return (v[0] | v[1]) != 0;
 }
 
-static MO_COLD void *allocate_else(size_t n, enum mo_origin origin)
-{
-    return mo_allocate_slow(n, origin);
-}
-
-static MO_COLD void release_else(uintptr_t p, bool told, size_t n, enum mo_origin origin)
-{
-    if (told)
-        mo_release_sized_slow((void *)p, n, origin);
-    else
-        mo_release_slow((void *)p, origin);
-}
-
-#define SPECIALIZED  false
-#define HEAP_SIZE    mo_sealed.heap_size
-#define MO_HOT(name) name##_siphash
+#define allocate_else mo_allocate_slow
+#define release_else  mo_release_leave
+#define SPECIALIZED   false
+#define HEAP_SIZE     mo_sealed.heap_size
+#define MO_HOT(name)  name##_siphash
 #include "front/hot.h"

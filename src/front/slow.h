@@ -15,6 +15,15 @@ MO_COLD void *mo_allocate_refused(size_t n, enum mo_origin origin);
 MO_COLD void mo_release_slow(void *p, enum mo_origin origin);
 MO_COLD void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin);
 
+/* One or the other. told: n is what the caller says that it asked for. */
+MO_INLINE void mo_release_leave(uintptr_t p, bool told, size_t n, enum mo_origin origin)
+{
+    if (told)
+        mo_release_sized_slow((void *)p, n, origin);
+    else
+        mo_release_slow((void *)p, origin);
+}
+
 /* A free slot's contents were changed while it waited. action: who found it. */
 MO_COLD MO_NORETURN void mo_report_dirty_slot(uintptr_t slot, const struct mo_class *k, const char *action);
 
