@@ -85,7 +85,7 @@ uintptr_t mo_slot_dirt_whole(uintptr_t slot, const struct mo_class *k)
 {
     if (mo_free_header_fault(mo_load64(slot), mo_sealed.fence) != 0)
         return slot + (mo_load8(slot) == mo_sealed.fence ? 1 : 0);
-    if (mo_likely(mo_slot_small_dirt(slot, k) == 0))
+    if (mo_likely(mo_slot_any_dirt(slot, k) == 0))
         return 0;
     return dirty_byte(slot + MO_HEADER, slot + k->stride);
 }

@@ -125,7 +125,7 @@ MO_RACY void mo_payload_bits(uintptr_t p, uintptr_t end, mo_pair *all)
 }
 
 /* Is a bit set where there should be none in the free slot, looked at whole? */
-MO_INLINE uint64_t mo_slot_small_dirt(uintptr_t slot, const struct mo_class *k)
+MO_INLINE uint64_t mo_slot_any_dirt(uintptr_t slot, const struct mo_class *k)
 {
     mo_pair bits = {0, 0};
     mo_payload_bits(slot + MO_HEADER, slot + k->stride, &bits);

@@ -52,7 +52,7 @@ static void put_clean(struct mo_cache *c, unsigned class, uintptr_t *slots, size
         uintptr_t slot = slots[i];
         if (mo_unlikely(slot - mo_sealed.heap_base >= mo_sealed.heap_size || slot % 16 != MO_HEADER))
             continue; /* mo_arena_put reports it */
-        if (mo_unlikely(k->sampled || mo_slot_small_dirt(slot, k) != 0))
+        if (mo_unlikely(k->sampled || mo_slot_any_dirt(slot, k) != 0))
             report_if_own(c, slot, k);
     }
     mo_sampler_charge(c, -(ptrdiff_t)n);
