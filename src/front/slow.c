@@ -233,16 +233,21 @@ static void release(uintptr_t p, struct mo_routine used)
     release_place(&place, c);
 }
 
+/* malloc's family gives back aligned chunks too, by free_sized those that realloc left where they were; plain delete
+ * does not. */
+static size_t any_align(enum mo_origin origin)
+{
+    return origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;
+}
+
 void mo_release_slow(void *p, enum mo_origin origin)
 {
-    /* malloc's family gives back aligned chunks too, plain delete does not. */
-    size_t align = origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;
-    release((uintptr_t)p, (struct mo_routine){origin, align, MO_NOT_TOLD, mo_origin_release_name(origin)});
+    mo_release_aligned(p, any_align(origin), origin);
 }
 
 void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin)
 {
-    mo_release_sized_aligned(p, n, 0, origin);
+    mo_release_sized_aligned(p, n, any_align(origin), origin);
 }
 
 void mo_release_aligned(void *p, size_t align, enum mo_origin origin)
