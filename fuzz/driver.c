@@ -2,7 +2,7 @@
  *
  *   PROGRAM FILE...                      each input once: to repeat what a fuzzer has found
  *   PROGRAM --seed N [--operations N] [--seconds N] [--keep FILE] [FILE...]
- *       random inputs, and mutations of the files, until so many operations or seconds are done. A seed always makes the
+ *       random inputs, and mutations of the files, until so many operations or seconds. A seed always makes the
  *       same inputs. --keep: the input is written there when it aborts.
  * Compiled by afl-clang-fast and without arguments: persistent mode with test cases in shared memory.
  */
