@@ -1,6 +1,6 @@
 /* A correct program that lives with NULL: whatever the system refuses, each allocation gives memory or NULL and ENOMEM,
- * what was there before stays, and the process comes to its end. It says what is wrong and exits with 1; else it says how
- * many allocations were refused. Its own output is by write alone. */
+ * what was there stays, and the process comes to its end. It says what is wrong and exits with 1; else it says how many
+ * allocations were refused. Its own output is by write alone. */
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
