@@ -174,9 +174,13 @@ static bool find_chunk(uintptr_t p, struct mo_place *place, const char *action)
 {
     place->k = NULL;
     bool good = mo_heap_locate(p, place) && (place->seen & MO_STATE_LIVE) != 0;
-    if (good && place->class == MO_CLASS_ZERO)
+    if (good && place->class == MO_CLASS_ZERO) {
         good = p == place->slot + MO_HEADER;
-    else if (good)
+        /* There is no header whose MAC would cover the class. */
+        if (mo_unlikely(!mo_slab_agrees((uint32_t)(place->slab - mo_sealed.slabs), place->class, place->shard)))
+            mo_report_metadata(action, p, NULL, PTRDIFF_MIN,
+                               "a slab's description and the table of addresses disagree");
+    } else if (good)
         good = p % 8 == 0 && p >= place->slot + MO_HEADER &&
                mo_chunk_good(p, place->slot + place->k->stride, place->seen) && gap_is_clean(place, p);
     if (!good && place->k != NULL && (place->seen & MO_STATE_LIVE) != 0 && mo_state_load(place->state) != place->seen)
