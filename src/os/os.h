@@ -54,6 +54,8 @@ MO_CHECKED MO_INLINE bool mo_os_guard_whole(void *p, size_t size)
 
 bool mo_os_readable(uintptr_t at);                 /* asks the kernel; true for the whole page of 4 KiB */
 bool mo_os_purge(void *p, size_t size) MO_CHECKED; /* gives pages back at once; they read as zero after */
+bool mo_os_offer(void *p, size_t size) MO_CHECKED; /* lets the kernel take pages when it needs them (Linux 4.5) */
+uint32_t mo_os_milliseconds(void);                 /* of a clock that only goes forward; wraps */
 void mo_os_populate(void *p, size_t size);         /* makes pages present, where the kernel can (Linux 5.14) */
 void mo_os_huge(void *p, size_t size);             /* pages not yet present are to be huge, where the kernel can */
 bool mo_os_wipe_on_fork(void *p, size_t size);     /* and keeps the range out of core files */
