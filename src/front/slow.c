@@ -13,8 +13,8 @@
 #include "mem/classes.h"
 
 /* Makes the free slot, whose state word must name `owner`, a live chunk whose payload is the first multiple
- * of align. r: for samples of a large slot; NULL: it is looked at whole. The state word changes by compare and exchange:
- * caches with MO_OWNER_SHARED share that name. */
+ * of align. r: for samples of a large slot; NULL: it is looked at whole. The state word changes by compare and
+ * exchange: caches with MO_OWNER_SHARED share that name. */
 static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, size_t align, enum mo_origin origin,
                       struct mo_random *r)
 {
