@@ -11,7 +11,7 @@
 #include "os/os.h"
 
 enum {
-    REPORT_SIZE = 16384,
+    REPORT_SIZE = 32768,
     LAST_LINE = 64 /* kept free for the last line, however long what stands before it */
 };
 

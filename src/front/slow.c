@@ -13,7 +13,8 @@
 #include "mem/classes.h"
 
 /* Makes the free slot, whose state word must name `owner`, a live chunk whose payload is the first multiple
- * of align. The state word changes by compare and exchange: caches with MO_OWNER_SHARED share that name. */
+ * of align. r: for samples of a large slot; NULL: it is looked at whole. The state word changes by compare and
+ * exchange: caches with MO_OWNER_SHARED share that name. */
 static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, size_t align, enum mo_origin origin,
                       struct mo_random *r)
 {
@@ -33,7 +34,7 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
         return (void *)p;
     uintptr_t end = slot + place.k->stride;
     mo_store8(end, mo_sealed.fence);
-    if (mo_unlikely(mo_slot_dirt(slot, place.k, state, r) != 0))
+    if (mo_unlikely((r != NULL ? mo_slot_dirt(slot, place.k, state, r) : mo_slot_dirt_whole(slot, place.k)) != 0))
         mo_report_dirty_slot(slot, place.k, "malloc");
     p = mo_align_up(p, align);
     mo_chunk_seal(p, n, end, align > MO_ALIGN_PLAIN ? MO_CODE_ALIGNED + mo_log2(align) : place.class, origin, live);
@@ -45,12 +46,9 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
 static void *allocate_bare(unsigned class, size_t n, size_t align, enum mo_origin origin)
 {
     uintptr_t slot;
-    void *p = NULL;
-    struct mo_random *r = mo_thread_random();
-    if (mo_arena_take(0, class, MO_OWNER_SHARED, &slot, 1, r) == 1)
-        p = hand_out(slot, class, MO_OWNER_SHARED, n, align, origin, r);
-    mo_thread_random_done();
-    return p;
+    size_t got = mo_arena_take(0, class, MO_OWNER_SHARED, &slot, 1, mo_thread_random());
+    mo_thread_random_done(); /* a report must find no lock held */
+    return got == 1 ? hand_out(slot, class, MO_OWNER_SHARED, n, align, origin, NULL) : NULL;
 }
 
 /* A chunk of the class by the long way round. NULL without memory or address space for another slab. */
