@@ -172,9 +172,13 @@ static bool find_chunk(uintptr_t p, struct mo_place *place, const char *action)
 {
     place->k = NULL;
     bool good = mo_heap_locate(p, place) && (place->seen & MO_STATE_LIVE) != 0;
-    if (good && place->class == MO_CLASS_ZERO)
+    if (good && place->class == MO_CLASS_ZERO) {
         good = p == place->slot + MO_HEADER;
-    else if (good)
+        /* There is no header whose MAC would cover the class. */
+        if (mo_unlikely(!mo_slab_agrees((uint32_t)(place->slab - mo_sealed.slabs), place->class, place->shard)))
+            mo_report_metadata(action, p, NULL, PTRDIFF_MIN,
+                               "a slab's description and the table of addresses disagree");
+    } else if (good)
         good = p % 8 == 0 && p >= place->slot + MO_HEADER &&
                mo_chunk_good(p, place->slot + place->k->stride, place->seen) && gap_is_clean(place, p);
     if (!good && place->k != NULL && (place->seen & MO_STATE_LIVE) != 0 && mo_state_load(place->state) != place->seen)
@@ -231,16 +235,21 @@ static void release(uintptr_t p, struct mo_routine used)
     release_place(&place, c);
 }
 
+/* malloc's family gives back aligned chunks too, by free_sized those that realloc left where they were; plain delete
+ * does not. */
+static size_t any_align(enum mo_origin origin)
+{
+    return origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;
+}
+
 void mo_release_slow(void *p, enum mo_origin origin)
 {
-    /* malloc's family gives back aligned chunks too, plain delete does not. */
-    size_t align = origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;
-    release((uintptr_t)p, (struct mo_routine){origin, align, MO_NOT_TOLD, mo_origin_release_name(origin)});
+    mo_release_aligned(p, any_align(origin), origin);
 }
 
 void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin)
 {
-    mo_release_sized_aligned(p, n, 0, origin);
+    mo_release_sized_aligned(p, n, any_align(origin), origin);
 }
 
 void mo_release_aligned(void *p, size_t align, enum mo_origin origin)

@@ -51,12 +51,14 @@ static void *map(void *hint, size_t size, int protection, int flags)
 
 static bool advise(void *p, size_t size, int advice)
 {
+    enum { TRIES = 100 };
     int saved = errno;
     int result;
-    /* Guard installation may be interrupted and then asks to be called again. */
+    /* Guard installation may be interrupted and then asks to be called again; a filter may say so for ever. */
+    unsigned tries = advice == MADV_GUARD_INSTALL ? TRIES : 1;
     do
         result = madvise(p, size, advice);
-    while (result != 0 && (errno == EAGAIN || errno == EINTR) && advice == MADV_GUARD_INSTALL);
+    while (result != 0 && (errno == EAGAIN || errno == EINTR) && --tries > 0);
     errno = saved;
     return result == 0;
 }
