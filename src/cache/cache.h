@@ -125,6 +125,10 @@ MO_INLINE void mo_cache_name(struct mo_cache *c, unsigned owner)
 /* Sets up the sizes of caches; before mo_classes_start. */
 void mo_cache_start(void);
 
+/* Makes the first cache, for the process's first thread, with a stream that lies beside those of start; after
+ * mo_classes_start. */
+bool mo_cache_first(struct mo_random *r) MO_CHECKED;
+
 /* Takes a cache from the pool or makes one; NULL without memory. */
 struct mo_cache *mo_cache_take(void);
 
