@@ -19,9 +19,10 @@ void mo_cache_start(void)
     mo_sealed.classes[0].ready_at = MO_CACHE_EMPTY_TOP; /* requests of 0 bytes look there */
 }
 
-static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r)
+static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r, bool wiped)
 {
     c->random = r;
+    c->wiped = wiped;
     c->stock[0].top = MO_CACHE_EMPTY_TOP;
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
         c->batch[class] = FIRST_BATCH;
@@ -36,13 +37,13 @@ static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r)
     return c;
 }
 
-bool mo_cache_first(struct mo_random *r)
+bool mo_cache_first(struct mo_random *r, bool wiped)
 {
     struct mo_cache *c = mo_os_map_guarded(mo_sealed.cache_bytes, "moat cache");
     if (c == NULL)
         return false;
     mo_os_populate(c, mo_sealed.features.page);
-    mo_cache_give(fill(c, r));
+    mo_cache_give(fill(c, r, wiped));
     return true;
 }
 
@@ -61,8 +62,7 @@ static struct mo_cache *make(void)
         return NULL;
     }
     mo_os_name(c, bytes, "moat cache");
-    (void)mo_os_wipe_on_fork(r, page); /* without it mo_cache_forked wipes */
-    return fill(c, r);
+    return fill(c, r, mo_os_wipe_on_fork(r, page)); /* without it mo_cache_forked wipes */
 }
 
 struct mo_cache *mo_cache_take(void)
@@ -107,8 +107,8 @@ size_t mo_cache_waiting(const struct mo_cache *c, const struct mo_class *k)
 void mo_cache_forked(void)
 {
     for (struct mo_cache *c = all; c != NULL; c = c->next) {
-        c->random->left = 0;
-        c->random->seeded = 0;
+        if (!c->wiped) /* else this would only cost a page fault */
+            c->random->left = c->random->seeded = 0;
         if (c != mo_cache_mine && c->in_use) /* never taken again: not in the pool */
             mo_cache_name(c, MO_OWNER_SHARED);
     }

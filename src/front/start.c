@@ -18,13 +18,13 @@ enum {
  * first thread. They fill a page. */
 enum { STREAM_HEAP, STREAM_LARGE, STREAM_THREADS, STREAMS, STREAM_FIRST = STREAMS };
 
-static struct mo_random *streams(void)
+static struct mo_random *streams(bool *wiped)
 {
     size_t page = mo_sealed.features.page;
     struct mo_random *r = mo_os_map_guarded(page, "moat random");
     if (r == NULL)
         mo_panic("no memory at start");
-    (void)mo_os_wipe_on_fork(r, page);
+    *wiped = mo_os_wipe_on_fork(r, page);
     mo_os_populate(r, page);
     return r;
 }
@@ -62,12 +62,13 @@ static void start_locked(void)
     mo_cache_start();
     mo_classes_start();
     mo_os_nest_open(mo_max(NEST, 64 * mo_sealed.features.page), mo_sealed.features.guard_install);
-    struct mo_random *r = streams();
+    bool wiped;
+    struct mo_random *r = streams(&wiped);
     draw_keys(&r[STREAM_HEAP]);
     if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) || !mo_arena_start() ||
-        !mo_cache_first(&r[STREAM_FIRST]))
+        !mo_cache_first(&r[STREAM_FIRST], wiped))
         mo_panic("no address space at start: see RLIMIT_AS (ulimit -v)");
-    mo_thread_start(&r[STREAM_THREADS], r, STREAMS);
+    mo_thread_start(&r[STREAM_THREADS], r, wiped ? 0 : STREAMS);
     mo_os_nest_close();
     mo_sealed.small_last = (uint8_t)mo_class_of(MO_CLEAR_INLINE - MO_HEADER);
     mo_sealed.aes = mo_hot_has_aes() && mo_sealed.features.aes && mo_sealed.options.mac == MO_MAC_AUTO;
