@@ -1,6 +1,7 @@
 #include "mem/heap.h"
 
 #include "diag/report.h"
+#include "mem/table.h"
 
 enum {
     WINDOWS = 4096,
@@ -8,21 +9,10 @@ enum {
     SMALL_WINDOW = 1 << 20, /* profile embedded and 32-bit */
     LARGEST_WINDOW = 64 << 20,
     LARGEST_REGION = 16 << 20,
-    FIRST_PLACES = 256, /* for the first window: 128 KiB of the address table */
-    COMMIT_STEP = 64 << 10,
-    FIRST_PART = 64 << 10, /* of tables that have one */
-    DIRECT_SLABS = 16384,  /* on 32-bit: a GiB of the smallest slots, more of larger ones */
+    FIRST_PLACES = 256,   /* for the first window: 128 KiB of the address table */
+    DIRECT_SLABS = 16384, /* on 32-bit: a GiB of the smallest slots, more of larger ones */
     PLACING_TRIES = 64,
     SMALLEST_SPAN = MO_GRANULE,
-};
-
-/* A table that grows within its own reservation; what is not yet in use is inaccessible. It may have a first part
- * elsewhere: beside other tables, so that a small process needs no page tables for this one alone. */
-struct table {
-    char *base;
-    size_t size, open, used;
-    char *rest;               /* goes on there when the first part is full */
-    size_t rest_size, before; /* bytes used of the first part */
 };
 
 struct window {
@@ -37,34 +27,10 @@ static struct mo_lock heap_lock;
 static struct mo_random *heap_random;
 static struct window *windows;
 static size_t window_count, window_bytes;
-static struct table states, slabs, lists;
+static struct mo_table states, slabs, lists;
 static bool direct; /* 32-bit: the table covers all addresses and windows are mapped one by one */
 static size_t guards, slab_mappings;
 static size_t slab_count = 1; /* atomic: read without the lock */
-
-/* The next `bytes` of the table, zero; NULL without memory. */
-static void *table_take(struct table *t, size_t bytes)
-{
-    if (bytes > t->size - t->used && bytes <= t->rest_size) {
-        t->before = t->used;
-        t->base = t->rest;
-        t->size = t->rest_size;
-        t->open = t->used = t->rest_size = 0;
-    }
-    if (bytes > t->size - t->used)
-        return NULL;
-    if (t->used + bytes > t->open) {
-        size_t step = mo_max(mo_max(COMMIT_STEP, t->open / 2), bytes);
-        step = mo_min(mo_align_up(step, mo_sealed.features.page), t->size - t->open);
-        if (!mo_os_open(t->base + t->open, step))
-            return NULL;
-        mo_os_populate(t->base + t->open, mo_sealed.features.page);
-        t->open += step;
-    }
-    void *p = t->base + t->used;
-    __atomic_store_n(&t->used, t->used + bytes, __ATOMIC_RELAXED); /* mo_slab_agrees has no lock */
-    return p;
-}
 
 /* The next part of a reservation, with an inaccessible page behind it. */
 static char *part_of(char **at, size_t size)
@@ -125,15 +91,6 @@ static bool reserve(size_t size, struct mo_random *r)
     return false;
 }
 
-static bool first_part(struct table *t, const char *name)
-{
-    t->base = mo_os_map_guarded(FIRST_PART, name);
-    t->open = t->size = FIRST_PART;
-    if (t->base != NULL)
-        mo_os_populate(t->base, mo_sealed.features.page);
-    return t->base != NULL;
-}
-
 bool mo_heap_start(struct mo_random *r)
 {
     const struct mo_sealed_data *s = &mo_sealed;
@@ -153,13 +110,13 @@ bool mo_heap_start(struct mo_random *r)
     if (!direct)
         mo_os_name((void *)s->heap_base, size, "moat heap");
     windows = mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
-    if (windows == NULL || !first_part(&states, "moat states") || !first_part(&lists, "moat lists"))
+    if (windows == NULL || !mo_table_start(&states, "moat states") || !mo_table_start(&lists, "moat lists"))
         return false;
     mo_os_populate(windows, mo_sealed.features.page);
     mo_sealed.states = (uint16_t *)states.base;
     mo_sealed.slabs = (struct mo_slab *)slabs.base;
     /* The first state words stand for every address without a region: never live. Slab 0 is nobody's. */
-    return table_take(&states, MO_CACHE_LINE) != NULL && table_take(&slabs, sizeof(struct mo_slab)) != NULL;
+    return mo_table_take(&states, MO_CACHE_LINE) != NULL && mo_table_take(&slabs, sizeof(struct mo_slab)) != NULL;
 }
 
 static bool is_free_place(uintptr_t at, size_t size)
@@ -303,10 +260,10 @@ static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned s
     const struct mo_class *k = &mo_sealed.classes[class];
     size_t count = size >> k->span_shift;
     size_t word_bytes = mo_align_up((size >> k->word_shift) * sizeof(uint16_t), MO_CACHE_LINE);
-    uint16_t *words = table_take(&states, word_bytes);
+    uint16_t *words = mo_table_take(&states, word_bytes);
     if (words == NULL)
         return 0;
-    struct mo_slab *descriptors = table_take(&slabs, count * sizeof(struct mo_slab));
+    struct mo_slab *descriptors = mo_table_take(&slabs, count * sizeof(struct mo_slab));
     if (descriptors == NULL) {
         states.used -= word_bytes;
         return 0;
@@ -362,7 +319,7 @@ size_t mo_heap_slab_count(void)
 uint32_t *mo_heap_list(size_t count)
 {
     mo_lock(&heap_lock);
-    uint32_t *list = table_take(&lists, count * sizeof *list);
+    uint32_t *list = mo_table_take(&lists, count * sizeof *list);
     mo_unlock(&heap_lock);
     return list;
 }
