@@ -218,6 +218,9 @@ static void check_cache(const struct mo_cache *c, bool *patient, const char *act
         const struct mo_class *k = &mo_sealed.classes[class];
         const uint32_t *top = &c->stock[class].top;
         uint32_t fifo = load_place(&c->stock[class].fifo), ready = load_place(top);
+        unsigned aside = __atomic_load_n(&c->aside[class], __ATOMIC_RELAXED);
+        if (aside != 0 && ready == MO_CACHE_ASIDE(k))
+            ready = k->ready_at + (aside - 1) * (uint32_t)sizeof(uintptr_t);
         if (ready < k->ready_at || ready > k->ready_end || fifo < k->fifo_at || fifo >= k->fifo_end)
             mo_report_metadata(action, (uintptr_t)top, NULL, PTRDIFF_MIN, "a thread cache's places are out of bounds");
         check_listed(c, class, k->random_at, k->fifo_end, NULL, patient, action);

@@ -57,6 +57,7 @@ static void *allocate_class(unsigned class, size_t n, size_t align, enum mo_orig
     struct mo_cache *c = mo_thread_cache();
     if (c == NULL)
         return allocate_bare(class, n, align, origin);
+    mo_thread_settle(c, class);
     if (mo_cache_ready(c, class) == 0 && mo_thread_refill(c, class) == 0)
         return NULL;
     return hand_out(mo_cache_pop(c, &c->stock[class]), class, c->owner, n, align, origin, c->random);
@@ -121,6 +122,7 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
 static void tend(struct mo_cache *c, unsigned class)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
+    mo_thread_settle(c, class);
     if (c->stock[class].top >= k->ready_end)
         mo_thread_flush(c, class);
     if (c->random->left < k->draw) {

@@ -1,8 +1,8 @@
 /* P16: damage to a chunk that the program never frees. SIZE DAMAGE NOTICED.
  * DAMAGE: `past` and `before` change a byte behind or before a live chunk, `header` one of the header behind it,
- * whether or not a chunk is or ever was there, `freed` one of a freed chunk, `none` is the twin. NOTICED, how it is to come to
- * light: `exit`, `child` (exit of a forked child), `call` (moat_check_heap), `free` of the chunk behind, `own` free of
- * the chunk before, `patrol` while chunks of the size are allocated. */
+ * whether or not a chunk is or ever was there, `freed` one of a freed chunk, `none` is the twin.
+ * NOTICED, how it is to come to light: `exit`, `child` (exit of a forked child), `call` (moat_check_heap), `free` of
+ * the chunk behind, `own` free of the chunk before, `patrol` while chunks of the size are allocated. */
 #include <dlfcn.h>
 
 #include "attack.h"
