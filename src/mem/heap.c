@@ -110,6 +110,11 @@ static bool reserve(size_t size, struct mo_random *r, struct table *granules)
     return false;
 }
 
+bool mo_heap_find(uintptr_t p, struct mo_place *place)
+{
+    return mo_heap_locate(p, place);
+}
+
 bool mo_heap_start(struct mo_random *r)
 {
     const struct mo_sealed_data *s = &mo_sealed;
