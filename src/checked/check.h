@@ -11,7 +11,7 @@
 #include "checked/real.h"
 #include "front/chunk.h"
 
-/* Defined under libc's name. */
+/* For definitions: seen outside the library, under libc's name. */
 #define MO_CHECKED_FN __attribute__((visibility("default")))
 
 enum mo_side { MO_DST, MO_SRC };

@@ -2,16 +2,16 @@
  * more character then says whether libc's would have written on. */
 #include "checked/check.h"
 
-MO_CHECKED_FN char *MO_FN(gets)(char *d);
-MO_CHECKED_FN char *MO_FN(__gets_chk)(char *d, size_t bound);
-MO_CHECKED_FN char *MO_FN(fgets)(char *d, int n, FILE *in);
-MO_CHECKED_FN char *MO_FN(fgets_unlocked)(char *d, int n, FILE *in);
-MO_CHECKED_FN char *MO_FN(__fgets_chk)(char *d, size_t bound, int n, FILE *in);
-MO_CHECKED_FN char *MO_FN(__fgets_unlocked_chk)(char *d, size_t bound, int n, FILE *in);
-MO_CHECKED_FN size_t MO_FN(fread)(void *d, size_t size, size_t count, FILE *in);
-MO_CHECKED_FN size_t MO_FN(fread_unlocked)(void *d, size_t size, size_t count, FILE *in);
-MO_CHECKED_FN size_t MO_FN(__fread_chk)(void *d, size_t bound, size_t size, size_t count, FILE *in);
-MO_CHECKED_FN size_t MO_FN(__fread_unlocked_chk)(void *d, size_t bound, size_t size, size_t count, FILE *in);
+MO_CHECKED_FN char *gets(char *d);
+MO_CHECKED_FN char *__gets_chk(char *d, size_t bound);
+MO_CHECKED_FN char *fgets(char *d, int n, FILE *in);
+MO_CHECKED_FN char *fgets_unlocked(char *d, int n, FILE *in);
+MO_CHECKED_FN char *__fgets_chk(char *d, size_t bound, int n, FILE *in);
+MO_CHECKED_FN char *__fgets_unlocked_chk(char *d, size_t bound, int n, FILE *in);
+MO_CHECKED_FN size_t fread(void *d, size_t size, size_t count, FILE *in);
+MO_CHECKED_FN size_t fread_unlocked(void *d, size_t size, size_t count, FILE *in);
+MO_CHECKED_FN size_t __fread_chk(void *d, size_t bound, size_t size, size_t count, FILE *in);
+MO_CHECKED_FN size_t __fread_unlocked_chk(void *d, size_t bound, size_t size, size_t count, FILE *in);
 
 static bool has_more(FILE *in)
 {
@@ -38,7 +38,7 @@ static char *line_of(char *d, size_t room, size_t bound)
     return d;
 }
 
-char *MO_FN(gets)(char *d)
+char *gets(char *d)
 {
     size_t room = mo_room("gets", d, SIZE_MAX, NULL);
     if (room != SIZE_MAX)
@@ -48,7 +48,7 @@ char *MO_FN(gets)(char *d)
     return MO_REAL(gets)(d);
 }
 
-char *MO_FN(__gets_chk)(char *d, size_t bound)
+char *__gets_chk(char *d, size_t bound)
 {
     size_t room = mo_room("gets", d, SIZE_MAX, NULL);
 #ifdef __GLIBC__
@@ -88,14 +88,14 @@ MO_INLINE char *get_line(line_reader *real, char *d, int n, FILE *in)
     return mo_likely(room >= asked) ? real(d, n, in) : line_that_fits(real, d, n, in, room);
 }
 
-char *MO_FN(fgets)(char *d, int n, FILE *in)
+char *fgets(char *d, int n, FILE *in)
 {
     if (!MO_REAL_IS_FOUND(fgets))
         mo_real_wait();
     return get_line(MO_REAL(fgets), d, n, in);
 }
 
-char *MO_FN(fgets_unlocked)(char *d, int n, FILE *in)
+char *fgets_unlocked(char *d, int n, FILE *in)
 {
     if (!MO_REAL_IS_FOUND(fgets_unlocked))
         mo_real_wait();
@@ -104,7 +104,7 @@ char *MO_FN(fgets_unlocked)(char *d, int n, FILE *in)
 
 /* libc's ends the process only when a line is longer than the compiler's bound: so does it here, where that is the
  * smaller one. */
-char *MO_FN(__fgets_chk)(char *d, size_t bound, int n, FILE *in)
+char *__fgets_chk(char *d, size_t bound, int n, FILE *in)
 {
 #ifdef __GLIBC__
     if (n > 0 && (size_t)n > bound && mo_room("fgets", d, bound, NULL) >= bound) {
@@ -114,10 +114,10 @@ char *MO_FN(__fgets_chk)(char *d, size_t bound, int n, FILE *in)
     }
 #endif
     (void)bound;
-    return MO_FN(fgets)(d, n, in);
+    return fgets(d, n, in);
 }
 
-char *MO_FN(__fgets_unlocked_chk)(char *d, size_t bound, int n, FILE *in)
+char *__fgets_unlocked_chk(char *d, size_t bound, int n, FILE *in)
 {
 #ifdef __GLIBC__
     if (n > 0 && (size_t)n > bound && mo_room("fgets", d, bound, NULL) >= bound) {
@@ -127,7 +127,7 @@ char *MO_FN(__fgets_unlocked_chk)(char *d, size_t bound, int n, FILE *in)
     }
 #endif
     (void)bound;
-    return MO_FN(fgets_unlocked)(d, n, in);
+    return fgets_unlocked(d, n, in);
 }
 
 typedef size_t block_reader(void *d, size_t size, size_t count, FILE *in);
@@ -148,28 +148,28 @@ MO_INLINE size_t get_blocks(block_reader *real, void *d, size_t bound, size_t si
     return got / size;
 }
 
-size_t MO_FN(fread)(void *d, size_t size, size_t count, FILE *in)
+size_t fread(void *d, size_t size, size_t count, FILE *in)
 {
     if (!MO_REAL_IS_FOUND(fread))
         mo_real_wait();
     return get_blocks(MO_REAL(fread), d, SIZE_MAX, size, count, in);
 }
 
-size_t MO_FN(__fread_chk)(void *d, size_t bound, size_t size, size_t count, FILE *in)
+size_t __fread_chk(void *d, size_t bound, size_t size, size_t count, FILE *in)
 {
     if (!MO_REAL_IS_FOUND(fread))
         mo_real_wait();
     return get_blocks(MO_REAL(fread), d, bound, size, count, in);
 }
 
-size_t MO_FN(fread_unlocked)(void *d, size_t size, size_t count, FILE *in)
+size_t fread_unlocked(void *d, size_t size, size_t count, FILE *in)
 {
     if (!MO_REAL_IS_FOUND(fread_unlocked))
         mo_real_wait();
     return get_blocks(MO_REAL(fread_unlocked), d, SIZE_MAX, size, count, in);
 }
 
-size_t MO_FN(__fread_unlocked_chk)(void *d, size_t bound, size_t size, size_t count, FILE *in)
+size_t __fread_unlocked_chk(void *d, size_t bound, size_t size, size_t count, FILE *in)
 {
     if (!MO_REAL_IS_FOUND(fread_unlocked))
         mo_real_wait();

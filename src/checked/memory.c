@@ -5,20 +5,20 @@
 #include "checked/check.h"
 
 /* As libc's headers declare them. */
-MO_CHECKED_FN void *MO_FN(memcpy)(void *d, const void *s, size_t n);
-MO_CHECKED_FN void *MO_FN(memmove)(void *d, const void *s, size_t n);
-MO_CHECKED_FN void *MO_FN(memset)(void *d, int c, size_t n);
-MO_CHECKED_FN void *MO_FN(mempcpy)(void *d, const void *s, size_t n);
-MO_CHECKED_FN void *MO_FN(memccpy)(void *d, const void *s, int c, size_t n);
-MO_CHECKED_FN void MO_FN(bcopy)(const void *s, void *d, size_t n);
-MO_CHECKED_FN void MO_FN(bzero)(void *d, size_t n);
-MO_CHECKED_FN void MO_FN(explicit_bzero)(void *d, size_t n);
-MO_CHECKED_FN void *MO_FN(__memcpy_chk)(void *d, const void *s, size_t n, size_t room);
-MO_CHECKED_FN void *MO_FN(__memmove_chk)(void *d, const void *s, size_t n, size_t room);
-MO_CHECKED_FN void *MO_FN(__memset_chk)(void *d, int c, size_t n, size_t room);
-MO_CHECKED_FN void *MO_FN(__mempcpy)(void *d, const void *s, size_t n);
-MO_CHECKED_FN void *MO_FN(__mempcpy_chk)(void *d, const void *s, size_t n, size_t room);
-MO_CHECKED_FN void MO_FN(__explicit_bzero_chk)(void *d, size_t n, size_t room);
+MO_CHECKED_FN void *memcpy(void *d, const void *s, size_t n);
+MO_CHECKED_FN void *memmove(void *d, const void *s, size_t n);
+MO_CHECKED_FN void *memset(void *d, int c, size_t n);
+MO_CHECKED_FN void *mempcpy(void *d, const void *s, size_t n);
+MO_CHECKED_FN void *memccpy(void *d, const void *s, int c, size_t n);
+MO_CHECKED_FN void bcopy(const void *s, void *d, size_t n);
+MO_CHECKED_FN void bzero(void *d, size_t n);
+MO_CHECKED_FN void explicit_bzero(void *d, size_t n);
+MO_CHECKED_FN void *__memcpy_chk(void *d, const void *s, size_t n, size_t room);
+MO_CHECKED_FN void *__memmove_chk(void *d, const void *s, size_t n, size_t room);
+MO_CHECKED_FN void *__memset_chk(void *d, int c, size_t n, size_t room);
+MO_CHECKED_FN void *__mempcpy(void *d, const void *s, size_t n);
+MO_CHECKED_FN void *__mempcpy_chk(void *d, const void *s, size_t n, size_t room);
+MO_CHECKED_FN void __explicit_bzero_chk(void *d, size_t n, size_t room);
 
 /* What the short look finds good ends in a jump, and the rest is out of line, so that no registers are saved. */
 MO_INLINE bool fits(const void *d, size_t n)
@@ -71,33 +71,33 @@ MO_INLINE void *set(const char *function, void *d, int c, size_t n)
     return fits(d, n) && mo_likely(real != NULL) ? real(d, c, n) : set_slow(d, c, n, function);
 }
 
-void *MO_FN(memcpy)(void *d, const void *s, size_t n)
+void *memcpy(void *d, const void *s, size_t n)
 {
     return copy("memcpy", d, s, n);
 }
 
-void *MO_FN(memmove)(void *d, const void *s, size_t n)
+void *memmove(void *d, const void *s, size_t n)
 {
     return move("memmove", d, s, n);
 }
 
-void *MO_FN(memset)(void *d, int c, size_t n)
+void *memset(void *d, int c, size_t n)
 {
     return set("memset", d, c, n);
 }
 
-void *MO_FN(mempcpy)(void *d, const void *s, size_t n)
+void *mempcpy(void *d, const void *s, size_t n)
 {
     return (char *)copy("mempcpy", d, s, n) + n;
 }
 
-void *MO_FN(__mempcpy)(void *d, const void *s, size_t n)
+void *__mempcpy(void *d, const void *s, size_t n)
 {
     return (char *)copy("mempcpy", d, s, n) + n;
 }
 
 /* n may be far more than either side has, if c comes before. */
-void *MO_FN(memccpy)(void *d, const void *s, int c, size_t n)
+void *memccpy(void *d, const void *s, int c, size_t n)
 {
     const char *found = memchr(s, c, n);
     size_t copied = found != NULL ? (size_t)(found - (const char *)s) + 1 : n;
@@ -105,17 +105,17 @@ void *MO_FN(memccpy)(void *d, const void *s, int c, size_t n)
     return found != NULL ? end : NULL;
 }
 
-void MO_FN(bcopy)(const void *s, void *d, size_t n)
+void bcopy(const void *s, void *d, size_t n)
 {
     (void)move("bcopy", d, s, n);
 }
 
-void MO_FN(bzero)(void *d, size_t n)
+void bzero(void *d, size_t n)
 {
     (void)set("bzero", d, 0, n);
 }
 
-void MO_FN(explicit_bzero)(void *d, size_t n)
+void explicit_bzero(void *d, size_t n)
 {
     (void)set("explicit_bzero", d, 0, n);
     __asm__ volatile("" ::"r"(d) : "memory"); /* not left out, though nobody reads it */
@@ -128,31 +128,31 @@ MO_INLINE void fortify(size_t n, size_t room)
         mo_real_fortify_failed();
 }
 
-void *MO_FN(__memcpy_chk)(void *d, const void *s, size_t n, size_t room)
+void *__memcpy_chk(void *d, const void *s, size_t n, size_t room)
 {
     fortify(n, room);
     return copy("memcpy", d, s, n);
 }
 
-void *MO_FN(__memmove_chk)(void *d, const void *s, size_t n, size_t room)
+void *__memmove_chk(void *d, const void *s, size_t n, size_t room)
 {
     fortify(n, room);
     return move("memmove", d, s, n);
 }
 
-void *MO_FN(__memset_chk)(void *d, int c, size_t n, size_t room)
+void *__memset_chk(void *d, int c, size_t n, size_t room)
 {
     fortify(n, room);
     return set("memset", d, c, n);
 }
 
-void *MO_FN(__mempcpy_chk)(void *d, const void *s, size_t n, size_t room)
+void *__mempcpy_chk(void *d, const void *s, size_t n, size_t room)
 {
     fortify(n, room);
     return (char *)copy("mempcpy", d, s, n) + n;
 }
 
-void MO_FN(__explicit_bzero_chk)(void *d, size_t n, size_t room)
+void __explicit_bzero_chk(void *d, size_t n, size_t room)
 {
     fortify(n, room);
     (void)set("explicit_bzero", d, 0, n);

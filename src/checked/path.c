@@ -6,10 +6,10 @@
 
 #include "checked/check.h"
 
-MO_CHECKED_FN char *MO_FN(getcwd)(char *d, size_t n);
-MO_CHECKED_FN char *MO_FN(__getcwd_chk)(char *d, size_t n, size_t bound);
-MO_CHECKED_FN char *MO_FN(realpath)(const char *path, char *d);
-MO_CHECKED_FN char *MO_FN(__realpath_chk)(const char *path, char *d, size_t bound);
+MO_CHECKED_FN char *getcwd(char *d, size_t n);
+MO_CHECKED_FN char *__getcwd_chk(char *d, size_t n, size_t bound);
+MO_CHECKED_FN char *realpath(const char *path, char *d);
+MO_CHECKED_FN char *__realpath_chk(const char *path, char *d, size_t bound);
 
 static char *take(const char *function, char *d, const char *found, const char *path)
 {
@@ -18,7 +18,7 @@ static char *take(const char *function, char *d, const char *found, const char *
     return mo_real_move(d, found, n);
 }
 
-char *MO_FN(getcwd)(char *d, size_t n)
+char *getcwd(char *d, size_t n)
 {
     char elsewhere[PATH_MAX];
     if (!MO_REAL_IS_FOUND(getcwd))
@@ -33,14 +33,14 @@ char *MO_FN(getcwd)(char *d, size_t n)
     return take("getcwd", d, elsewhere, NULL);
 }
 
-char *MO_FN(__getcwd_chk)(char *d, size_t n, size_t bound)
+char *__getcwd_chk(char *d, size_t n, size_t bound)
 {
     if (mo_unlikely(n > bound))
         mo_real_fortify_failed();
-    return MO_FN(getcwd)(d, n);
+    return getcwd(d, n);
 }
 
-char *MO_FN(realpath)(const char *path, char *d)
+char *realpath(const char *path, char *d)
 {
     char elsewhere[PATH_MAX];
     if (!MO_REAL_IS_FOUND(realpath))
@@ -58,9 +58,9 @@ char *MO_FN(realpath)(const char *path, char *d)
     return NULL;
 }
 
-char *MO_FN(__realpath_chk)(const char *path, char *d, size_t bound)
+char *__realpath_chk(const char *path, char *d, size_t bound)
 {
     if (mo_unlikely(bound < PATH_MAX))
         mo_real_fortify_failed();
-    return MO_FN(realpath)(path, d);
+    return realpath(path, d);
 }

@@ -6,19 +6,18 @@
  */
 #include "checked/check.h"
 
-MO_CHECKED_FN int MO_FN(sprintf)(char *d, const char *format, ...);
-MO_CHECKED_FN int MO_FN(vsprintf)(char *d, const char *format, va_list list);
-MO_CHECKED_FN int MO_FN(snprintf)(char *d, size_t n, const char *format, ...);
-MO_CHECKED_FN int MO_FN(vsnprintf)(char *d, size_t n, const char *format, va_list list);
-MO_CHECKED_FN int MO_FN(swprintf)(wchar_t *d, size_t n, const wchar_t *format, ...);
-MO_CHECKED_FN int MO_FN(vswprintf)(wchar_t *d, size_t n, const wchar_t *format, va_list list);
-MO_CHECKED_FN int MO_FN(__sprintf_chk)(char *d, int flag, size_t room, const char *format, ...);
-MO_CHECKED_FN int MO_FN(__vsprintf_chk)(char *d, int flag, size_t room, const char *format, va_list list);
-MO_CHECKED_FN int MO_FN(__snprintf_chk)(char *d, size_t n, int flag, size_t room, const char *format, ...);
-MO_CHECKED_FN int MO_FN(__vsnprintf_chk)(char *d, size_t n, int flag, size_t room, const char *format, va_list list);
-MO_CHECKED_FN int MO_FN(__swprintf_chk)(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format, ...);
-MO_CHECKED_FN int MO_FN(__vswprintf_chk)(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format,
-                                         va_list list);
+MO_CHECKED_FN int sprintf(char *d, const char *format, ...);
+MO_CHECKED_FN int vsprintf(char *d, const char *format, va_list list);
+MO_CHECKED_FN int snprintf(char *d, size_t n, const char *format, ...);
+MO_CHECKED_FN int vsnprintf(char *d, size_t n, const char *format, va_list list);
+MO_CHECKED_FN int swprintf(wchar_t *d, size_t n, const wchar_t *format, ...);
+MO_CHECKED_FN int vswprintf(wchar_t *d, size_t n, const wchar_t *format, va_list list);
+MO_CHECKED_FN int __sprintf_chk(char *d, int flag, size_t room, const char *format, ...);
+MO_CHECKED_FN int __vsprintf_chk(char *d, int flag, size_t room, const char *format, va_list list);
+MO_CHECKED_FN int __snprintf_chk(char *d, size_t n, int flag, size_t room, const char *format, ...);
+MO_CHECKED_FN int __vsnprintf_chk(char *d, size_t n, int flag, size_t room, const char *format, va_list list);
+MO_CHECKED_FN int __swprintf_chk(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format, ...);
+MO_CHECKED_FN int __vswprintf_chk(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format, va_list list);
 
 enum { ELSEWHERE = 512, NOT_FORTIFIED = -1 };
 
@@ -120,37 +119,37 @@ static int print_wide(const char *function, wchar_t *d, size_t n, int flag, size
     return length;
 }
 
-int MO_FN(vsprintf)(char *d, const char *format, va_list list)
+int vsprintf(char *d, const char *format, va_list list)
 {
     return print("vsprintf", d, NOT_FORTIFIED, SIZE_MAX, format, list);
 }
 
-int MO_FN(__vsprintf_chk)(char *d, int flag, size_t room, const char *format, va_list list)
+int __vsprintf_chk(char *d, int flag, size_t room, const char *format, va_list list)
 {
     return print("vsprintf", d, flag, room, format, list);
 }
 
-int MO_FN(vsnprintf)(char *d, size_t n, const char *format, va_list list)
+int vsnprintf(char *d, size_t n, const char *format, va_list list)
 {
     return print_cut("vsnprintf", d, n, NOT_FORTIFIED, SIZE_MAX, format, list);
 }
 
-int MO_FN(__vsnprintf_chk)(char *d, size_t n, int flag, size_t room, const char *format, va_list list)
+int __vsnprintf_chk(char *d, size_t n, int flag, size_t room, const char *format, va_list list)
 {
     return print_cut("vsnprintf", d, n, flag, room, format, list);
 }
 
-int MO_FN(vswprintf)(wchar_t *d, size_t n, const wchar_t *format, va_list list)
+int vswprintf(wchar_t *d, size_t n, const wchar_t *format, va_list list)
 {
     return print_wide("vswprintf", d, n, NOT_FORTIFIED, SIZE_MAX, format, list);
 }
 
-int MO_FN(__vswprintf_chk)(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format, va_list list)
+int __vswprintf_chk(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format, va_list list)
 {
     return print_wide("vswprintf", d, n, flag, room, format, list);
 }
 
-int MO_FN(sprintf)(char *d, const char *format, ...)
+int sprintf(char *d, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -159,7 +158,7 @@ int MO_FN(sprintf)(char *d, const char *format, ...)
     return n;
 }
 
-int MO_FN(__sprintf_chk)(char *d, int flag, size_t room, const char *format, ...)
+int __sprintf_chk(char *d, int flag, size_t room, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -168,7 +167,7 @@ int MO_FN(__sprintf_chk)(char *d, int flag, size_t room, const char *format, ...
     return n;
 }
 
-int MO_FN(snprintf)(char *d, size_t n, const char *format, ...)
+int snprintf(char *d, size_t n, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -177,7 +176,7 @@ int MO_FN(snprintf)(char *d, size_t n, const char *format, ...)
     return length;
 }
 
-int MO_FN(__snprintf_chk)(char *d, size_t n, int flag, size_t room, const char *format, ...)
+int __snprintf_chk(char *d, size_t n, int flag, size_t room, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -186,7 +185,7 @@ int MO_FN(__snprintf_chk)(char *d, size_t n, int flag, size_t room, const char *
     return length;
 }
 
-int MO_FN(swprintf)(wchar_t *d, size_t n, const wchar_t *format, ...)
+int swprintf(wchar_t *d, size_t n, const wchar_t *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -195,7 +194,7 @@ int MO_FN(swprintf)(wchar_t *d, size_t n, const wchar_t *format, ...)
     return length;
 }
 
-int MO_FN(__swprintf_chk)(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format, ...)
+int __swprintf_chk(wchar_t *d, size_t n, int flag, size_t room, const wchar_t *format, ...)
 {
     va_list list;
     va_start(list, format);

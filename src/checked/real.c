@@ -56,17 +56,6 @@ static void seal(void)
         mo_os_seal(&mo_checked_page, sizeof mo_checked_page);
 }
 
-#ifdef MO_CHECKED_WRAP
-
-static void find_all(void) {}
-
-static bool is_relocated(void)
-{
-    return true;
-}
-
-#else
-
 /* Its address is 0 until the loader has relocated this library, and a call of it would go nowhere. */
 #pragma weak dlsym
 
@@ -92,8 +81,6 @@ static void find_all(void)
 #undef REAL
 #undef REAL_GNU
 }
-
-#endif
 
 enum { NOT_FOUND, FINDING, FOUND };
 static int progress;

@@ -1,9 +1,9 @@
-/* libc's own functions, which the checked ones of the same names end in.
+/* libc's own functions, which the checked ones of the same names end in, and what the checks need to know.
  *
- * In libmoat-checked.so they are found by dlsym, once, before the program's own code runs, and kept on a page that is
- * then made read-only and sealed: pointers to code are what an attacker's write looks for. Until they are found (code
- * of other libraries that runs while the loader still relocates this one: resolvers of IFUNCs) memory is copied by
- * plain loops, and nothing outside is called. In libmoat-checked.a they are the linker's __real_ names.
+ * Functions are found by dlsym, once, before the program's own code runs, and kept on a page that is then made
+ * read-only and sealed: pointers to code are what an attacker's write looks for. Until they are found (code of other
+ * libraries that runs while the loader still relocates this one: resolvers of IFUNCs) memory is copied by plain loops,
+ * and nothing outside is called.
  */
 #ifndef MO_REAL_H
 #define MO_REAL_H
@@ -45,13 +45,11 @@ struct mo_checked {
     void *(*memset_alone)(void *, int, size_t);
     bool both;
     struct mo_fit fits[MO_CLASSES];
-#ifndef MO_CHECKED_WRAP
 #define REAL(result, name, parameters)     result(*name) parameters;
 #define REAL_GNU(result, name, parameters) result(*name) parameters;
 #include "checked/real.def"
 #undef REAL
 #undef REAL_GNU
-#endif
 };
 
 union mo_checked_page {
@@ -62,20 +60,8 @@ _Static_assert(sizeof(union mo_checked_page) == MO_SEALED_PAGE, "one page");
 extern union mo_checked_page mo_checked_page;
 #define mo_checked (mo_checked_page.data)
 
-#ifdef MO_CHECKED_WRAP
-#define MO_FN(name)                        __wrap_##name
-#define MO_REAL(name)                      __real_##name
-#define MO_REAL_IS_FOUND(name)             1
-#define REAL(result, name, parameters)     extern result __real_##name parameters;
-#define REAL_GNU(result, name, parameters) REAL(result, name, parameters)
-#include "checked/real.def"
-#undef REAL
-#undef REAL_GNU
-#else
-#define MO_FN(name)            name
 #define MO_REAL(name)          mo_checked.name
 #define MO_REAL_IS_FOUND(name) mo_likely(mo_checked.name != NULL)
-#endif
 
 /* Finds them, if it is time. For those that can't do without: returns when all are found, be it by another thread. */
 MO_COLD void mo_real_need(void);

@@ -7,22 +7,22 @@
 
 #include "checked/check.h"
 
-MO_CHECKED_FN ssize_t MO_FN(read)(int fd, void *d, size_t n);
-MO_CHECKED_FN ssize_t MO_FN(__read_chk)(int fd, void *d, size_t n, size_t bound);
-MO_CHECKED_FN ssize_t MO_FN(readv)(int fd, const struct iovec *to, int count);
-MO_CHECKED_FN ssize_t MO_FN(pread)(int fd, void *d, size_t n, off_t at);
-MO_CHECKED_FN ssize_t MO_FN(__pread_chk)(int fd, void *d, size_t n, off_t at, size_t bound);
-MO_CHECKED_FN ssize_t MO_FN(preadv)(int fd, const struct iovec *to, int count, off_t at);
-MO_CHECKED_FN ssize_t MO_FN(recv)(int fd, void *d, size_t n, int flags);
-MO_CHECKED_FN ssize_t MO_FN(__recv_chk)(int fd, void *d, size_t n, size_t bound, int flags);
-MO_CHECKED_FN ssize_t MO_FN(recvfrom)(int fd, void *d, size_t n, int flags, struct sockaddr *from, socklen_t *size);
-MO_CHECKED_FN ssize_t MO_FN(__recvfrom_chk)(int fd, void *d, size_t n, size_t bound, int flags, struct sockaddr *from,
-                                            socklen_t *size);
-MO_CHECKED_FN ssize_t MO_FN(recvmsg)(int fd, struct msghdr *message, int flags);
+MO_CHECKED_FN ssize_t read(int fd, void *d, size_t n);
+MO_CHECKED_FN ssize_t __read_chk(int fd, void *d, size_t n, size_t bound);
+MO_CHECKED_FN ssize_t readv(int fd, const struct iovec *to, int count);
+MO_CHECKED_FN ssize_t pread(int fd, void *d, size_t n, off_t at);
+MO_CHECKED_FN ssize_t __pread_chk(int fd, void *d, size_t n, off_t at, size_t bound);
+MO_CHECKED_FN ssize_t preadv(int fd, const struct iovec *to, int count, off_t at);
+MO_CHECKED_FN ssize_t recv(int fd, void *d, size_t n, int flags);
+MO_CHECKED_FN ssize_t __recv_chk(int fd, void *d, size_t n, size_t bound, int flags);
+MO_CHECKED_FN ssize_t recvfrom(int fd, void *d, size_t n, int flags, struct sockaddr *from, socklen_t *size);
+MO_CHECKED_FN ssize_t __recvfrom_chk(int fd, void *d, size_t n, size_t bound, int flags, struct sockaddr *from,
+                                     socklen_t *size);
+MO_CHECKED_FN ssize_t recvmsg(int fd, struct msghdr *message, int flags);
 #ifdef __GLIBC__
-MO_CHECKED_FN ssize_t MO_FN(pread64)(int fd, void *d, size_t n, off64_t at);
-MO_CHECKED_FN ssize_t MO_FN(__pread64_chk)(int fd, void *d, size_t n, off64_t at, size_t bound);
-MO_CHECKED_FN ssize_t MO_FN(preadv64)(int fd, const struct iovec *to, int count, off64_t at);
+MO_CHECKED_FN ssize_t pread64(int fd, void *d, size_t n, off64_t at);
+MO_CHECKED_FN ssize_t __pread64_chk(int fd, void *d, size_t n, off64_t at, size_t bound);
+MO_CHECKED_FN ssize_t preadv64(int fd, const struct iovec *to, int count, off64_t at);
 #endif
 
 enum {
@@ -94,20 +94,20 @@ static MO_COLD ssize_t read_cut(int fd, void *d, size_t n)
     return cut("read", &to, 1, &l) ? judge("read", MO_REAL(readv)(fd, l.places, l.count), &l) : MO_REAL(read)(fd, d, n);
 }
 
-ssize_t MO_FN(read)(int fd, void *d, size_t n)
+ssize_t read(int fd, void *d, size_t n)
 {
     if (!MO_REAL_IS_FOUND(read))
         mo_real_wait();
     return mo_likely(mo_fits((uintptr_t)d, n, MO_DST)) ? MO_REAL(read)(fd, d, n) : read_cut(fd, d, n);
 }
 
-ssize_t MO_FN(__read_chk)(int fd, void *d, size_t n, size_t bound)
+ssize_t __read_chk(int fd, void *d, size_t n, size_t bound)
 {
     bound_by(n, bound);
-    return MO_FN(read)(fd, d, n);
+    return read(fd, d, n);
 }
 
-ssize_t MO_FN(readv)(int fd, const struct iovec *to, int count)
+ssize_t readv(int fd, const struct iovec *to, int count)
 {
     struct list l;
     if (!MO_REAL_IS_FOUND(readv))
@@ -117,7 +117,7 @@ ssize_t MO_FN(readv)(int fd, const struct iovec *to, int count)
     return judge("readv", MO_REAL(readv)(fd, l.places, l.count), &l);
 }
 
-ssize_t MO_FN(preadv)(int fd, const struct iovec *to, int count, off_t at)
+ssize_t preadv(int fd, const struct iovec *to, int count, off_t at)
 {
     struct list l;
     if (!MO_REAL_IS_FOUND(preadv))
@@ -127,7 +127,7 @@ ssize_t MO_FN(preadv)(int fd, const struct iovec *to, int count, off_t at)
     return judge("preadv", MO_REAL(preadv)(fd, l.places, l.count, at), &l);
 }
 
-ssize_t MO_FN(pread)(int fd, void *d, size_t n, off_t at)
+ssize_t pread(int fd, void *d, size_t n, off_t at)
 {
     struct iovec to = {d, n};
     struct list l;
@@ -138,14 +138,14 @@ ssize_t MO_FN(pread)(int fd, void *d, size_t n, off_t at)
     return judge("pread", MO_REAL(preadv)(fd, l.places, l.count, at), &l);
 }
 
-ssize_t MO_FN(__pread_chk)(int fd, void *d, size_t n, off_t at, size_t bound)
+ssize_t __pread_chk(int fd, void *d, size_t n, off_t at, size_t bound)
 {
     bound_by(n, bound);
-    return MO_FN(pread)(fd, d, n, at);
+    return pread(fd, d, n, at);
 }
 
 #ifdef __GLIBC__
-ssize_t MO_FN(preadv64)(int fd, const struct iovec *to, int count, off64_t at)
+ssize_t preadv64(int fd, const struct iovec *to, int count, off64_t at)
 {
     struct list l;
     if (!MO_REAL_IS_FOUND(preadv64))
@@ -155,7 +155,7 @@ ssize_t MO_FN(preadv64)(int fd, const struct iovec *to, int count, off64_t at)
     return judge("preadv", MO_REAL(preadv64)(fd, l.places, l.count, at), &l);
 }
 
-ssize_t MO_FN(pread64)(int fd, void *d, size_t n, off64_t at)
+ssize_t pread64(int fd, void *d, size_t n, off64_t at)
 {
     struct iovec to = {d, n};
     struct list l;
@@ -166,10 +166,10 @@ ssize_t MO_FN(pread64)(int fd, void *d, size_t n, off64_t at)
     return judge("pread", MO_REAL(preadv64)(fd, l.places, l.count, at), &l);
 }
 
-ssize_t MO_FN(__pread64_chk)(int fd, void *d, size_t n, off64_t at, size_t bound)
+ssize_t __pread64_chk(int fd, void *d, size_t n, off64_t at, size_t bound)
 {
     bound_by(n, bound);
-    return MO_FN(pread64)(fd, d, n, at);
+    return pread64(fd, d, n, at);
 }
 #endif
 
@@ -184,7 +184,7 @@ static bool throws_away(int fd, int flags)
     return yes;
 }
 
-ssize_t MO_FN(recv)(int fd, void *d, size_t n, int flags)
+ssize_t recv(int fd, void *d, size_t n, int flags)
 {
     struct iovec to = {d, n};
     struct list l;
@@ -196,13 +196,13 @@ ssize_t MO_FN(recv)(int fd, void *d, size_t n, int flags)
     return judge("recv", MO_REAL(recvmsg)(fd, &message, flags), &l);
 }
 
-ssize_t MO_FN(__recv_chk)(int fd, void *d, size_t n, size_t bound, int flags)
+ssize_t __recv_chk(int fd, void *d, size_t n, size_t bound, int flags)
 {
     bound_by(n, bound);
-    return MO_FN(recv)(fd, d, n, flags);
+    return recv(fd, d, n, flags);
 }
 
-ssize_t MO_FN(recvfrom)(int fd, void *d, size_t n, int flags, struct sockaddr *from, socklen_t *size)
+ssize_t recvfrom(int fd, void *d, size_t n, int flags, struct sockaddr *from, socklen_t *size)
 {
     struct iovec to = {d, n};
     struct list l;
@@ -221,14 +221,13 @@ ssize_t MO_FN(recvfrom)(int fd, void *d, size_t n, int flags, struct sockaddr *f
     return got;
 }
 
-ssize_t MO_FN(__recvfrom_chk)(int fd, void *d, size_t n, size_t bound, int flags, struct sockaddr *from,
-                              socklen_t *size)
+ssize_t __recvfrom_chk(int fd, void *d, size_t n, size_t bound, int flags, struct sockaddr *from, socklen_t *size)
 {
     bound_by(n, bound);
-    return MO_FN(recvfrom)(fd, d, n, flags, from, size);
+    return recvfrom(fd, d, n, flags, from, size);
 }
 
-ssize_t MO_FN(recvmsg)(int fd, struct msghdr *message, int flags)
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     struct list l;
     if (!MO_REAL_IS_FOUND(recvmsg))

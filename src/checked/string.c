@@ -4,23 +4,23 @@
 
 #include "checked/check.h"
 
-MO_CHECKED_FN char *MO_FN(strcpy)(char *d, const char *s);
-MO_CHECKED_FN char *MO_FN(stpcpy)(char *d, const char *s);
-MO_CHECKED_FN char *MO_FN(__stpcpy)(char *d, const char *s);
-MO_CHECKED_FN char *MO_FN(strncpy)(char *d, const char *s, size_t n);
-MO_CHECKED_FN char *MO_FN(stpncpy)(char *d, const char *s, size_t n);
-MO_CHECKED_FN char *MO_FN(strcat)(char *d, const char *s);
-MO_CHECKED_FN char *MO_FN(strncat)(char *d, const char *s, size_t n);
-MO_CHECKED_FN size_t MO_FN(strlcpy)(char *d, const char *s, size_t n);
-MO_CHECKED_FN size_t MO_FN(strlcat)(char *d, const char *s, size_t n);
-MO_CHECKED_FN char *MO_FN(__strcpy_chk)(char *d, const char *s, size_t room);
-MO_CHECKED_FN char *MO_FN(__stpcpy_chk)(char *d, const char *s, size_t room);
-MO_CHECKED_FN char *MO_FN(__strncpy_chk)(char *d, const char *s, size_t n, size_t room);
-MO_CHECKED_FN char *MO_FN(__stpncpy_chk)(char *d, const char *s, size_t n, size_t room);
-MO_CHECKED_FN char *MO_FN(__strcat_chk)(char *d, const char *s, size_t room);
-MO_CHECKED_FN char *MO_FN(__strncat_chk)(char *d, const char *s, size_t n, size_t room);
-MO_CHECKED_FN size_t MO_FN(__strlcpy_chk)(char *d, const char *s, size_t n, size_t room);
-MO_CHECKED_FN size_t MO_FN(__strlcat_chk)(char *d, const char *s, size_t n, size_t room);
+MO_CHECKED_FN char *strcpy(char *d, const char *s);
+MO_CHECKED_FN char *stpcpy(char *d, const char *s);
+MO_CHECKED_FN char *__stpcpy(char *d, const char *s);
+MO_CHECKED_FN char *strncpy(char *d, const char *s, size_t n);
+MO_CHECKED_FN char *stpncpy(char *d, const char *s, size_t n);
+MO_CHECKED_FN char *strcat(char *d, const char *s);
+MO_CHECKED_FN char *strncat(char *d, const char *s, size_t n);
+MO_CHECKED_FN size_t strlcpy(char *d, const char *s, size_t n);
+MO_CHECKED_FN size_t strlcat(char *d, const char *s, size_t n);
+MO_CHECKED_FN char *__strcpy_chk(char *d, const char *s, size_t room);
+MO_CHECKED_FN char *__stpcpy_chk(char *d, const char *s, size_t room);
+MO_CHECKED_FN char *__strncpy_chk(char *d, const char *s, size_t n, size_t room);
+MO_CHECKED_FN char *__stpncpy_chk(char *d, const char *s, size_t n, size_t room);
+MO_CHECKED_FN char *__strcat_chk(char *d, const char *s, size_t room);
+MO_CHECKED_FN char *__strncat_chk(char *d, const char *s, size_t n, size_t room);
+MO_CHECKED_FN size_t __strlcpy_chk(char *d, const char *s, size_t n, size_t room);
+MO_CHECKED_FN size_t __strlcat_chk(char *d, const char *s, size_t n, size_t room);
 
 /* Copies the string; returns its length. room: the compiler's bound. */
 __attribute__((noinline)) static size_t copy(const char *function, char *d, const char *s, size_t room)
@@ -79,92 +79,92 @@ static void fortify(size_t n, size_t room)
         mo_real_fortify_failed();
 }
 
-char *MO_FN(strcpy)(char *d, const char *s)
+char *strcpy(char *d, const char *s)
 {
     (void)copy("strcpy", d, s, SIZE_MAX);
     return d;
 }
 
-char *MO_FN(__strcpy_chk)(char *d, const char *s, size_t room)
+char *__strcpy_chk(char *d, const char *s, size_t room)
 {
     (void)copy("strcpy", d, s, room);
     return d;
 }
 
-char *MO_FN(stpcpy)(char *d, const char *s)
+char *stpcpy(char *d, const char *s)
 {
     return d + copy("stpcpy", d, s, SIZE_MAX);
 }
 
-char *MO_FN(__stpcpy)(char *d, const char *s)
+char *__stpcpy(char *d, const char *s)
 {
     return d + copy("stpcpy", d, s, SIZE_MAX);
 }
 
-char *MO_FN(__stpcpy_chk)(char *d, const char *s, size_t room)
+char *__stpcpy_chk(char *d, const char *s, size_t room)
 {
     return d + copy("stpcpy", d, s, room);
 }
 
-char *MO_FN(strncpy)(char *d, const char *s, size_t n)
+char *strncpy(char *d, const char *s, size_t n)
 {
     (void)copy_padded("strncpy", d, s, n, SIZE_MAX);
     return d;
 }
 
-char *MO_FN(__strncpy_chk)(char *d, const char *s, size_t n, size_t room)
+char *__strncpy_chk(char *d, const char *s, size_t n, size_t room)
 {
     (void)copy_padded("strncpy", d, s, n, room);
     return d;
 }
 
-char *MO_FN(stpncpy)(char *d, const char *s, size_t n)
+char *stpncpy(char *d, const char *s, size_t n)
 {
     return d + copy_padded("stpncpy", d, s, n, SIZE_MAX);
 }
 
-char *MO_FN(__stpncpy_chk)(char *d, const char *s, size_t n, size_t room)
+char *__stpncpy_chk(char *d, const char *s, size_t n, size_t room)
 {
     return d + copy_padded("stpncpy", d, s, n, room);
 }
 
-char *MO_FN(strcat)(char *d, const char *s)
+char *strcat(char *d, const char *s)
 {
     return append("strcat", d, s, SIZE_MAX, SIZE_MAX);
 }
 
-char *MO_FN(__strcat_chk)(char *d, const char *s, size_t room)
+char *__strcat_chk(char *d, const char *s, size_t room)
 {
     return append("strcat", d, s, SIZE_MAX, room);
 }
 
-char *MO_FN(strncat)(char *d, const char *s, size_t n)
+char *strncat(char *d, const char *s, size_t n)
 {
     return append("strncat", d, s, n, SIZE_MAX);
 }
 
-char *MO_FN(__strncat_chk)(char *d, const char *s, size_t n, size_t room)
+char *__strncat_chk(char *d, const char *s, size_t n, size_t room)
 {
     return append("strncat", d, s, n, room);
 }
 
-size_t MO_FN(strlcpy)(char *d, const char *s, size_t n)
+size_t strlcpy(char *d, const char *s, size_t n)
 {
     return copy_cut("strlcpy", d, 0, s, n);
 }
 
-size_t MO_FN(__strlcpy_chk)(char *d, const char *s, size_t n, size_t room)
+size_t __strlcpy_chk(char *d, const char *s, size_t n, size_t room)
 {
     fortify(n, room);
     return copy_cut("strlcpy", d, 0, s, n);
 }
 
-size_t MO_FN(strlcat)(char *d, const char *s, size_t n)
+size_t strlcat(char *d, const char *s, size_t n)
 {
     return copy_cut("strlcat", d, strnlen(d, n), s, n);
 }
 
-size_t MO_FN(__strlcat_chk)(char *d, const char *s, size_t n, size_t room)
+size_t __strlcat_chk(char *d, const char *s, size_t n, size_t room)
 {
     fortify(n, room);
     return copy_cut("strlcat", d, strnlen(d, n), s, n);

@@ -5,30 +5,30 @@
 
 enum { WIDE = sizeof(wchar_t) };
 
-MO_CHECKED_FN wchar_t *MO_FN(wmemcpy)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN wchar_t *MO_FN(__wmemcpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wmemmove)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN wchar_t *MO_FN(__wmemmove_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wmempcpy)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN wchar_t *MO_FN(__wmempcpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wmemset)(wchar_t *d, wchar_t c, size_t n);
-MO_CHECKED_FN wchar_t *MO_FN(__wmemset_chk)(wchar_t *d, wchar_t c, size_t n, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wcscpy)(wchar_t *d, const wchar_t *s);
-MO_CHECKED_FN wchar_t *MO_FN(__wcscpy_chk)(wchar_t *d, const wchar_t *s, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wcpcpy)(wchar_t *d, const wchar_t *s);
-MO_CHECKED_FN wchar_t *MO_FN(__wcpcpy_chk)(wchar_t *d, const wchar_t *s, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wcscat)(wchar_t *d, const wchar_t *s);
-MO_CHECKED_FN wchar_t *MO_FN(__wcscat_chk)(wchar_t *d, const wchar_t *s, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wcsncpy)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN wchar_t *MO_FN(__wcsncpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wcpncpy)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN wchar_t *MO_FN(__wcpncpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
-MO_CHECKED_FN wchar_t *MO_FN(wcsncat)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN wchar_t *MO_FN(__wcsncat_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
-MO_CHECKED_FN size_t MO_FN(wcslcpy)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN size_t MO_FN(__wcslcpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
-MO_CHECKED_FN size_t MO_FN(wcslcat)(wchar_t *d, const wchar_t *s, size_t n);
-MO_CHECKED_FN size_t MO_FN(__wcslcat_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN wchar_t *wmemcpy(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN wchar_t *__wmemcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN wchar_t *wmemmove(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN wchar_t *__wmemmove_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN wchar_t *wmempcpy(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN wchar_t *__wmempcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN wchar_t *wmemset(wchar_t *d, wchar_t c, size_t n);
+MO_CHECKED_FN wchar_t *__wmemset_chk(wchar_t *d, wchar_t c, size_t n, size_t room);
+MO_CHECKED_FN wchar_t *wcscpy(wchar_t *d, const wchar_t *s);
+MO_CHECKED_FN wchar_t *__wcscpy_chk(wchar_t *d, const wchar_t *s, size_t room);
+MO_CHECKED_FN wchar_t *wcpcpy(wchar_t *d, const wchar_t *s);
+MO_CHECKED_FN wchar_t *__wcpcpy_chk(wchar_t *d, const wchar_t *s, size_t room);
+MO_CHECKED_FN wchar_t *wcscat(wchar_t *d, const wchar_t *s);
+MO_CHECKED_FN wchar_t *__wcscat_chk(wchar_t *d, const wchar_t *s, size_t room);
+MO_CHECKED_FN wchar_t *wcsncpy(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN wchar_t *__wcsncpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN wchar_t *wcpncpy(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN wchar_t *__wcpncpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN wchar_t *wcsncat(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN wchar_t *__wcsncat_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN size_t wcslcpy(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN size_t __wcslcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
+MO_CHECKED_FN size_t wcslcat(wchar_t *d, const wchar_t *s, size_t n);
+MO_CHECKED_FN size_t __wcslcat_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room);
 
 /* n wide characters in bytes; more than there can be stays too many. */
 MO_INLINE size_t bytes(size_t n)
@@ -110,131 +110,131 @@ __attribute__((noinline)) static size_t copy_cut(const char *function, wchar_t *
     return had + length;
 }
 
-wchar_t *MO_FN(wmemcpy)(wchar_t *d, const wchar_t *s, size_t n)
+wchar_t *wmemcpy(wchar_t *d, const wchar_t *s, size_t n)
 {
     return move("wmemcpy", d, s, n);
 }
 
-wchar_t *MO_FN(__wmemcpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+wchar_t *__wmemcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     fortify(n, room);
     return move("wmemcpy", d, s, n);
 }
 
-wchar_t *MO_FN(wmemmove)(wchar_t *d, const wchar_t *s, size_t n)
+wchar_t *wmemmove(wchar_t *d, const wchar_t *s, size_t n)
 {
     return move("wmemmove", d, s, n);
 }
 
-wchar_t *MO_FN(__wmemmove_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+wchar_t *__wmemmove_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     fortify(n, room);
     return move("wmemmove", d, s, n);
 }
 
-wchar_t *MO_FN(wmempcpy)(wchar_t *d, const wchar_t *s, size_t n)
+wchar_t *wmempcpy(wchar_t *d, const wchar_t *s, size_t n)
 {
     return move("wmempcpy", d, s, n) + n;
 }
 
-wchar_t *MO_FN(__wmempcpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+wchar_t *__wmempcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     fortify(n, room);
     return move("wmempcpy", d, s, n) + n;
 }
 
-wchar_t *MO_FN(wmemset)(wchar_t *d, wchar_t c, size_t n)
+wchar_t *wmemset(wchar_t *d, wchar_t c, size_t n)
 {
     return set(d, c, n);
 }
 
-wchar_t *MO_FN(__wmemset_chk)(wchar_t *d, wchar_t c, size_t n, size_t room)
+wchar_t *__wmemset_chk(wchar_t *d, wchar_t c, size_t n, size_t room)
 {
     fortify(n, room);
     return set(d, c, n);
 }
 
-wchar_t *MO_FN(wcscpy)(wchar_t *d, const wchar_t *s)
+wchar_t *wcscpy(wchar_t *d, const wchar_t *s)
 {
     (void)copy("wcscpy", d, s, SIZE_MAX);
     return d;
 }
 
-wchar_t *MO_FN(__wcscpy_chk)(wchar_t *d, const wchar_t *s, size_t room)
+wchar_t *__wcscpy_chk(wchar_t *d, const wchar_t *s, size_t room)
 {
     (void)copy("wcscpy", d, s, room);
     return d;
 }
 
-wchar_t *MO_FN(wcpcpy)(wchar_t *d, const wchar_t *s)
+wchar_t *wcpcpy(wchar_t *d, const wchar_t *s)
 {
     return d + copy("wcpcpy", d, s, SIZE_MAX);
 }
 
-wchar_t *MO_FN(__wcpcpy_chk)(wchar_t *d, const wchar_t *s, size_t room)
+wchar_t *__wcpcpy_chk(wchar_t *d, const wchar_t *s, size_t room)
 {
     return d + copy("wcpcpy", d, s, room);
 }
 
-wchar_t *MO_FN(wcscat)(wchar_t *d, const wchar_t *s)
+wchar_t *wcscat(wchar_t *d, const wchar_t *s)
 {
     return append("wcscat", d, s, SIZE_MAX, SIZE_MAX);
 }
 
-wchar_t *MO_FN(__wcscat_chk)(wchar_t *d, const wchar_t *s, size_t room)
+wchar_t *__wcscat_chk(wchar_t *d, const wchar_t *s, size_t room)
 {
     return append("wcscat", d, s, SIZE_MAX, room);
 }
 
-wchar_t *MO_FN(wcsncpy)(wchar_t *d, const wchar_t *s, size_t n)
+wchar_t *wcsncpy(wchar_t *d, const wchar_t *s, size_t n)
 {
     (void)copy_padded("wcsncpy", d, s, n, SIZE_MAX);
     return d;
 }
 
-wchar_t *MO_FN(__wcsncpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+wchar_t *__wcsncpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     (void)copy_padded("wcsncpy", d, s, n, room);
     return d;
 }
 
-wchar_t *MO_FN(wcpncpy)(wchar_t *d, const wchar_t *s, size_t n)
+wchar_t *wcpncpy(wchar_t *d, const wchar_t *s, size_t n)
 {
     return d + copy_padded("wcpncpy", d, s, n, SIZE_MAX);
 }
 
-wchar_t *MO_FN(__wcpncpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+wchar_t *__wcpncpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     return d + copy_padded("wcpncpy", d, s, n, room);
 }
 
-wchar_t *MO_FN(wcsncat)(wchar_t *d, const wchar_t *s, size_t n)
+wchar_t *wcsncat(wchar_t *d, const wchar_t *s, size_t n)
 {
     return append("wcsncat", d, s, n, SIZE_MAX);
 }
 
-wchar_t *MO_FN(__wcsncat_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+wchar_t *__wcsncat_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     return append("wcsncat", d, s, n, room);
 }
 
-size_t MO_FN(wcslcpy)(wchar_t *d, const wchar_t *s, size_t n)
+size_t wcslcpy(wchar_t *d, const wchar_t *s, size_t n)
 {
     return copy_cut("wcslcpy", d, 0, s, n);
 }
 
-size_t MO_FN(__wcslcpy_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+size_t __wcslcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     fortify(n, room);
     return copy_cut("wcslcpy", d, 0, s, n);
 }
 
-size_t MO_FN(wcslcat)(wchar_t *d, const wchar_t *s, size_t n)
+size_t wcslcat(wchar_t *d, const wchar_t *s, size_t n)
 {
     return copy_cut("wcslcat", d, wcsnlen(d, n), s, n);
 }
 
-size_t MO_FN(__wcslcat_chk)(wchar_t *d, const wchar_t *s, size_t n, size_t room)
+size_t __wcslcat_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
     fortify(n, room);
     return copy_cut("wcslcat", d, wcsnlen(d, n), s, n);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-char early_text[64];
+char early_text[64], early_made[20];
 int early_constructed;
 
 static int answer(void)
@@ -23,5 +23,5 @@ int (*early_pointer)(void) = early; /* relocated with this library, by a call of
 
 __attribute__((constructor)) static void start(void)
 {
-    early_constructed = snprintf(early_text + 20, 20, "constructed");
+    early_constructed = snprintf(early_made, sizeof early_made, "constructed");
 }
