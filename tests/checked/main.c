@@ -162,8 +162,8 @@ static size_t length_of(const struct function *f, size_t n)
     return n / f->unit * f->unit;
 }
 
-/* Fits, in some kinds of place; one (unit) too much, in one of them; much too much, in another. Reports take their time,
- * and what finds a place's bounds is the same for all functions: the first one, memcpy, tries all. */
+/* Fits, in some kinds of place; one (unit) too much, in one of them; much too much, in another. Reports take their
+ * time, and what finds a place's bounds is the same for all functions: the first one, memcpy, tries all. */
 static void bounds(const struct function *f)
 {
     static char source[MOST];
