@@ -197,11 +197,16 @@ static struct area ready_slot(void)
 static struct area neighbourhood(void)
 {
     size_t page = mo_sealed.features.page, cache = mo_align_up(mo_sealed.cache_bytes, page);
+    uintptr_t streams = mo_align_down((uintptr_t)own_cache()->random, page); /* several may share a page */
     const struct area all[] = {
-        {(uintptr_t)own_cache() - page, page},         {(uintptr_t)own_cache() + cache, page},
-        {(uintptr_t)own_cache()->random - page, page}, {(uintptr_t)own_cache()->random + page, page},
-        {(uintptr_t)mo_sealed.states - page, page},    {(uintptr_t)mo_sealed.slabs - page, page},
-        {(uintptr_t)mo_sealed.granules - page, page},  {(uintptr_t)mo_sealed.shards - page, page},
+        {(uintptr_t)own_cache() - page, page},
+        {(uintptr_t)own_cache() + cache, page},
+        {streams - page, page},
+        {streams + page, page},
+        {(uintptr_t)mo_sealed.states - page, page},
+        {(uintptr_t)mo_sealed.slabs - page, page},
+        {(uintptr_t)mo_sealed.granules - page, page},
+        {(uintptr_t)mo_sealed.shards - page, page},
         {(uintptr_t)&mo_sealed, sizeof mo_sealed},
     };
     return all[below(MO_ARRAY_LEN(all))];
