@@ -196,8 +196,29 @@ static void thread_exit(void *round)
     mo_cache_give(c);
 }
 
+#if defined(__GLIBC__)
+extern char __libc_single_threaded __attribute__((weak));
+#endif
+
+/* Where there is no other thread the locks are left alone: they lie on some twenty pages, which parent and child would
+ * both have to copy for them. */
+static bool is_alone(void)
+{
+#if defined(__GLIBC__)
+    return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
+#else
+    return false;
+#endif
+}
+
+static bool forking_alone;
+
 static void before_fork(void)
 {
+    if (is_alone() != forking_alone)
+        forking_alone = !forking_alone;
+    if (forking_alone)
+        return;
     mo_lock(&shared_lock);
     mo_cache_lock();
     mo_arena_lock();
@@ -209,6 +230,8 @@ static void before_fork(void)
 
 static void after_fork(void)
 {
+    if (forking_alone)
+        return;
     mo_lock_fork_end();
     mo_pool_unlock();
     mo_large_unlock();
