@@ -34,7 +34,8 @@ static struct mo_cache *make(void)
         return NULL;
     }
     mo_os_name(c, bytes, "moat cache");
-    (void)mo_os_wipe_on_fork(r, page); /* without it mo_cache_forked wipes */
+    if (mo_sealed.options.seed == 0)
+        (void)mo_os_wipe_on_fork(r, page); /* without it mo_cache_forked wipes */
     c->random = r;
     c->stock[0].top = MO_CACHE_EMPTY_TOP;
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
@@ -94,8 +95,8 @@ size_t mo_cache_waiting(const struct mo_cache *c, const struct mo_class *k)
 void mo_cache_forked(void)
 {
     for (struct mo_cache *c = all; c != NULL; c = c->next) {
-        c->random->left = 0;
-        c->random->seeded = 0;
+        if (mo_sealed.options.seed == 0)
+            c->random->left = c->random->seeded = 0;
         if (c != mo_cache_mine && c->in_use) /* never taken again: not in the pool */
             mo_cache_name(c, MO_OWNER_SHARED);
     }

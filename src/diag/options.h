@@ -35,6 +35,7 @@ enum mo_report_form { MO_REPORT_TEXT, MO_REPORT_JSON, MO_REPORT_ASAN };
 enum mo_color { MO_COLOR_AUTO, MO_COLOR_ALWAYS, MO_COLOR_NEVER };
 enum mo_check_when { MO_CHECK_OFF, MO_CHECK_MAIN, MO_CHECK_ALL };
 enum mo_handle_segv { MO_SEGV_OFF, MO_SEGV_ON, MO_SEGV_LATE };
+enum mo_align_choice { MO_ALIGN_STRICT, MO_ALIGN_NATURAL };
 enum mo_stats_when { MO_STATS_OFF, MO_STATS_EXIT };
 
 enum { MO_LOG_PATH_SIZE = 128 };

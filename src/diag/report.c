@@ -144,7 +144,7 @@ static void collect(struct mo_case *c, struct mo_stack *stack, const void *ucont
     if (ucontext != NULL)
         mo_stack_of_context(stack, ucontext);
     else
-        mo_stack_take(stack);
+        mo_stack_take(stack, MO_STACK_MOST);
     c->stack = stack;
     if (mo_case_has_chunk(c)) {
         stacks[1] = c->chunk->allocated;

@@ -74,7 +74,7 @@ static void *or_no_memory(void *p)
 void *mo_allocate_slow(size_t n, enum mo_origin origin)
 {
     mo_front_start();
-    if (n > MO_SMALL_MAX)
+    if (n > MO_SMALL_MAX || (n > MO_POOL_MOST && mo_sampler_is_dense())) /* guards for all that is fuzzed */
         return or_no_memory(mo_big_allocate(n, 1, origin));
     unsigned class = n != 0 ? mo_class_of(n) : MO_CLASS_ZERO;
     struct mo_cache *c = mo_thread_cache();
@@ -114,7 +114,8 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
     void *p = mo_sampler_is_due() ? mo_guarded_allocate(n, align, origin) : NULL;
     if (p != NULL)
         return p;
-    if (n <= MO_SMALL_MAX && align <= MO_SLOT_ALIGN && n + align <= MO_SMALL_MAX)
+    if (n <= MO_SMALL_MAX && !(n > MO_POOL_MOST && mo_sampler_is_dense()) && align <= MO_SLOT_ALIGN &&
+        n + align <= MO_SMALL_MAX)
         p = allocate_class(mo_class_of(n + align - MO_ALIGN_PLAIN), n, align, origin);
     return p != NULL ? p : or_no_memory(mo_big_allocate(n, align, origin));
 }

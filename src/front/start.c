@@ -17,7 +17,7 @@ static struct mo_random *streams(void)
 {
     size_t page = mo_sealed.features.page;
     struct mo_random *r = mo_os_map_guarded(page, "moat random");
-    if (r != NULL)
+    if (r != NULL && mo_sealed.options.seed == 0) /* else a child goes on with its parent's numbers */
         (void)mo_os_wipe_on_fork(r, page);
     return r;
 }

@@ -166,8 +166,10 @@ struct mo_cache *mo_thread_cache(void)
     if (inherited != NULL) {
         c = mo_cache_mine = inherited;
         inherited = NULL;
-        if (mo_sealed.options.profile != MO_PROFILE_FUZZ)
+        if (mo_sealed.options.profile != MO_PROFILE_FUZZ && mo_sealed.options.seed == 0)
             part_from_siblings(c);
+        if (mo_sampler_is_dense())
+            mo_sampler_charge(c, 0);
         return c;
     }
     c = mo_cache_take();
@@ -255,7 +257,7 @@ static void forked_child(void)
         mo_cache_mine = (struct mo_cache *)(uintptr_t)&mo_cache_none;
     }
     /* The kernel has wiped them, unless it is older than 4.14. */
-    for (size_t i = 0; i < stream_count; i++)
+    for (size_t i = 0; i < stream_count && mo_sealed.options.seed == 0; i++)
         streams[i].left = streams[i].seeded = 0;
     after_fork();
 }

@@ -91,8 +91,8 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     kind = argv[1];
-    mo_stack_take(&allocated);
-    mo_stack_take(&freed);
+    mo_stack_take(&allocated, MO_STACK_MOST);
+    mo_stack_take(&freed, MO_STACK_MOST);
     freed.thread = allocated.thread + 1;
     sigaction(SIGSEGV, &action, NULL);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
