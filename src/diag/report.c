@@ -230,6 +230,14 @@ void mo_panic(const char *what)
     report(&c);
 }
 
+void mo_out_of_memory(void)
+{
+    struct mo_case c = {.violation = MO_NO_MEMORY,
+                        .offset = PTRDIFF_MIN,
+                        .detail = "an allocation failed, and allocator_may_return_null=no"};
+    report(&c);
+}
+
 void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t address,
                       const struct mo_report_chunk *chunk, const char *detail, const void *ucontext)
 {

@@ -52,6 +52,8 @@ static void report(void)
         mo_report_metadata("malloc", UINTPTR_MAX, NULL, PTRDIFF_MIN, "a count and its bitmap disagree");
     if (strcmp(kind, "panic") == 0)
         mo_panic("no memory at start");
+    if (strcmp(kind, "memory") == 0)
+        mo_out_of_memory();
     if (strcmp(kind, "strange") == 0) {
         for (size_t i = 0; i < sizeof detail - 1; i++)
             detail[i] = (char)(1 + i % 255);
