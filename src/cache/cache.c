@@ -6,8 +6,6 @@ const struct mo_cache mo_cache_none = MO_CACHE_NONE;
 __thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec"))) =
     (struct mo_cache *)(uintptr_t)&mo_cache_none;
 
-enum { FIRST_BATCH = 4 };
-
 /* Guarded by pool_lock. */
 static struct mo_lock pool_lock;
 static struct mo_cache *all, *idle;
@@ -39,7 +37,7 @@ static struct mo_cache *make(void)
     c->random = r;
     c->stock[0].top = MO_CACHE_EMPTY_TOP;
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
-        c->batch[class] = FIRST_BATCH;
+        c->batch[class] = MO_FIRST_BATCH;
         c->stock[class].top = mo_sealed.classes[class].ready_at;
         c->stock[class].fifo = mo_sealed.classes[class].fifo_at;
     }

@@ -95,14 +95,14 @@ static void verify(const struct mo_pool_slot *g, const char *action)
                         "bytes before the start of the chunk were changed");
 }
 
-size_t mo_guarded_check(const char *action)
+size_t mo_guarded_check(const char *action, bool known)
 {
     const struct mo_pool_slot *g = NULL;
     size_t at = 0, live = 0;
     bool good = true;
     if (!mo_pool_hold())
         return 0;
-    for (; good && (g = mo_pool_next_locked(&at)) != NULL; live++)
+    for (; good && (g = mo_pool_next_locked(&at, known)) != NULL; live++)
         good = changed_byte(g) == 0;
     mo_pool_unlock(); /* a handler of SIGABRT may allocate */
     if (mo_unlikely(!good))

@@ -250,6 +250,7 @@ static void forked_child(void)
     mo_cache_mine = mine;
     mo_cache_forked();
     mo_sampler_forked();
+    mo_pool_forked();
     mo_report_forked();
     inherited = NULL;
     if (!mo_cache_is_none(mine) && mine != &gone) {

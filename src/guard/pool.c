@@ -19,6 +19,7 @@ struct kind {
     size_t slots;    /* how many there may be */
     size_t used;     /* how many are in use by now; atomic */
     size_t fresh;    /* of those, how many have been taken or are in the queue */
+    size_t known;    /* of those, how many a forked child has from its parent */
     size_t queue_at, queue_count;
     size_t live;
 };
@@ -350,11 +351,17 @@ bool mo_pool_hold(void)
     return mo_lock_patiently(&pool_lock);
 }
 
-const struct mo_pool_slot *mo_pool_next_locked(size_t *at)
+void mo_pool_forked(void)
+{
+    for (size_t i = 0; i < kind_count && mo_sampler_is_dense(); i++)
+        kinds[i].known = kinds[i].fresh;
+}
+
+const struct mo_pool_slot *mo_pool_next_locked(size_t *at, bool known)
 {
     for (size_t i = 0; i < kind_count; i++) {
         size_t first = kinds[i].first, end = first + kinds[i].used;
-        for (*at = mo_max(*at, first); *at < end;) {
+        for (*at = mo_max(*at, first + (known ? 0 : kinds[i].known)); *at < end;) {
             const struct mo_pool_slot *g = &table[(*at)++];
             if (__atomic_load_n(&g->state, __ATOMIC_ACQUIRE) == MO_POOL_LIVE)
                 return g;

@@ -89,9 +89,13 @@ void mo_pool_figures(struct mo_pool_figures *f);
 void mo_pool_lock(void);
 void mo_pool_unlock(void);
 
+/* In a forked child. */
+void mo_pool_forked(void);
+
 /* Holds live slots as they are until the unlock; false when the lock is not to be had, as in a signal's handler. Next:
- * the first live slot from *at on, which becomes the place behind it; NULL behind the last. */
+ * the first live slot from *at on, which becomes the place behind it; NULL behind the last. known: with those that a
+ * forked child of the profile fuzz has from its parent. */
 bool mo_pool_hold(void) MO_CHECKED;
-const struct mo_pool_slot *mo_pool_next_locked(size_t *at);
+const struct mo_pool_slot *mo_pool_next_locked(size_t *at, bool known);
 
 #endif

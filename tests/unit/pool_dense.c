@@ -123,6 +123,40 @@ static uint64_t trace(void)
     return sum;
 }
 
+static uint8_t *right_one(void)
+{
+    for (;;) {
+        uint8_t *p = mo_allocate(48, MO_ORIGIN_MALLOC);
+        if (slot(p)->open != (uintptr_t)p)
+            return p;
+    }
+}
+
+static void damage_parents(void *p)
+{
+    ((uint8_t *)p)[-1] ^= 0x55;
+    mo_check_exit();
+    mo_os_write(2, "passed by ", 10);
+    (void)mo_check_heap("look");
+}
+
+static void damage_own(void *unused)
+{
+    (void)unused;
+    right_one()[-1] ^= 0x55;
+    mo_check_exit();
+}
+
+/* A child that exits looks at what it has made itself. */
+Test(pool_dense, what_a_child_looks_at)
+{
+    struct child c = run_child(damage_own, NULL);
+    expect_report(&c, "exit found");
+    c = run_child(damage_parents, right_one());
+    expect_report(&c, "look found");
+    cr_assert_not_null(strstr(c.text, "passed by "));
+}
+
 /* Two children, then the process itself. */
 static void compare(void *unused)
 {
