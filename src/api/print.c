@@ -41,7 +41,7 @@ static void line_start(struct line *l)
 static void line_write(struct line *l, int fd)
 {
     *l->text.at++ = '\n';
-    mo_os_write(fd, l->buf, (size_t)(l->text.at - l->buf));
+    (void)mo_os_write(fd, l->buf, (size_t)(l->text.at - l->buf));
     line_start(l);
 }
 

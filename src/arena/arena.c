@@ -149,8 +149,10 @@ static size_t take_from_locked(struct mo_bin *b, struct mo_slab *slab, unsigned 
     size_t got = 0;
 
     mo_bin_check_bitmap(b, slab); /* or the search below has no end */
-    if (mo_slab_is_empty(slab))
+    if (mo_slab_is_spare(slab))
         mo_bin_loses_spare(b, k);
+    if (mo_unlikely(slab->flags & MO_SLAB_LAZY))
+        __atomic_store_n(&slab->flags, (uint8_t)(slab->flags & ~MO_SLAB_LAZY), __ATOMIC_RELAXED);
     if (slab->free_count == 0)
         mo_slab_introduce(slab, k);
     n = mo_min(n, slab->free_count);

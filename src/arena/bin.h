@@ -46,6 +46,12 @@ MO_INLINE bool mo_slab_is_empty(const struct mo_slab *slab)
     return slab->free_count == slab->introduced;
 }
 
+/* Is it one of those that mo_spare_bytes counts? What the kernel may take lazily is not. */
+MO_INLINE bool mo_slab_is_spare(const struct mo_slab *slab)
+{
+    return mo_slab_is_empty(slab) && !(slab->flags & MO_SLAB_LAZY);
+}
+
 /* Bytes that an open slab of the class keeps from others: malloc(0)'s have no pages. */
 MO_INLINE size_t mo_pages_of(const struct mo_class *k)
 {
@@ -69,16 +75,18 @@ MO_INLINE void mo_bin_enters(struct mo_bin *b, uint32_t number, const struct mo_
 {
     mo_list_add(b->partial, &b->partial_count, number);
     b->open_count++;
-    __atomic_add_fetch(&mo_open_bytes, k->slab_bytes, __ATOMIC_RELAXED);
-    mo_bin_gains_spare(b, k);
+    __atomic_add_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
+    if (mo_slab_is_spare(&mo_sealed.slabs[number]))
+        mo_bin_gains_spare(b, k);
 }
 
 MO_INLINE void mo_bin_leaves(struct mo_bin *b, uint32_t number, const struct mo_class *k)
 {
     mo_list_remove(b->partial, &b->partial_count, number);
     b->open_count--;
-    __atomic_sub_fetch(&mo_open_bytes, k->slab_bytes, __ATOMIC_RELAXED);
-    mo_bin_loses_spare(b, k);
+    __atomic_sub_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
+    if (mo_slab_is_spare(&mo_sealed.slabs[number]))
+        mo_bin_loses_spare(b, k);
 }
 
 /* The slab that a list of the bin names. Lists, descriptors and bitmaps are writable; a write there shows here, before

@@ -63,7 +63,7 @@ static const char *slab_fault_locked(const struct mo_bin *b, const struct mo_sla
         return "a slab's bitmap and its count of free slots disagree";
     sums->taken += slab->introduced - free;
     sums->full += full;
-    sums->empty += empty && listed;
+    sums->empty += empty && listed && mo_slab_is_spare(slab);
     return NULL;
 }
 

@@ -26,6 +26,18 @@ static size_t stuck;
  * threads may overwrite each other's change: it is a heuristic. Atomic. */
 static size_t allowance;
 
+/* purge=delay: since when there are too many spares; 0: there are not. Atomic, and a heuristic as well. */
+static uint32_t exceeded_since;
+
+/* purge=delay: have they waited long enough? */
+static bool is_due(void)
+{
+    uint32_t now = mo_os_milliseconds() | 1, since = __atomic_load_n(&exceeded_since, __ATOMIC_RELAXED);
+    if (since == 0)
+        __atomic_store_n(&exceeded_since, now, __ATOMIC_RELAXED);
+    return since != 0 && now - since >= mo_sealed.options.purge_delay;
+}
+
 static void allow(size_t bytes)
 {
     __atomic_store_n(&allowance, mo_min(bytes, mo_sealed.options.spare_most), __ATOMIC_RELAXED);
@@ -46,7 +58,7 @@ static size_t spare(void)
 bool mo_spares_exceed(void)
 {
     size_t most = mo_max(allowed(), __atomic_load_n(&stuck, __ATOMIC_RELAXED));
-    return spare() > most + most / SLACK;
+    return spare() > most + most / SLACK && (mo_sealed.options.purge != MO_PURGE_DELAY || is_due());
 }
 
 void mo_spares_missed(size_t bytes)
@@ -65,12 +77,14 @@ struct mo_run mo_bin_block(const struct mo_slab *slab)
     uint32_t number = (uint32_t)(slab - mo_sealed.slabs), count = BLOCK >> k->span_shift;
     uintptr_t start = mo_align_down(slab->base, BLOCK);
     uint32_t at = (uint32_t)((slab->base - start) >> k->span_shift);
-    /* Another of its flags may just be changed by who closes it. */
-    bool markers = (__atomic_load_n(&slab->flags, __ATOMIC_RELAXED) & MO_SLAB_MARKERS) != 0;
-    bool whole = count > 1 && markers && slab->class != MO_CLASS_ZERO && number > at;
-    for (uint32_t i = 0; whole && i < count; i++)
+    bool whole = count > 1 && slab->class != MO_CLASS_ZERO && number > at;
+    for (uint32_t i = 0; whole && i < count; i++) {
+        const struct mo_slab *one = &mo_sealed.slabs[number - at + i];
         whole = mo_slab_agrees(number - at + i, slab->class, slab->shard) &&
-                mo_sealed.slabs[number - at + i].base == start + ((uintptr_t)i << k->span_shift);
+                one->base == start + ((uintptr_t)i << k->span_shift) &&
+                /* another of its flags may just be changed by who closes it */
+                (__atomic_load_n(&one->flags, __ATOMIC_RELAXED) & MO_SLAB_MARKERS) != 0;
+    }
     return whole ? (struct mo_run){number - at, count} : (struct mo_run){number, 1};
 }
 
@@ -100,10 +114,11 @@ static void detach_locked(struct mo_bin *b, struct mo_run run, unsigned class, u
 static void list_again_locked(struct mo_bin *b, uint32_t number, const struct mo_class *k)
 {
     struct mo_slab *slab = &mo_sealed.slabs[number];
-    if (!(slab->flags & MO_SLAB_OPEN)) {
+    if (!(slab->flags & MO_SLAB_OPEN) || (slab->flags & MO_SLAB_LAZY))
         mo_slab_renew(slab, k); /* under the lock: somebody may be checking it */
+    if (!(slab->flags & MO_SLAB_OPEN)) {
         mo_list_add(b->closed, &b->closed_count, number);
-    } else { /* the kernel would not (locked memory, no guards): it stays in use */
+    } else { /* lazily, or the kernel would not (locked memory, no guards): it stays in use */
         mo_bin_enters(b, number, k);
     }
 }
@@ -114,7 +129,9 @@ static size_t close_detached(struct mo_bin *b, const struct mo_class *k, const s
 {
     size_t bytes = 0;
     for (size_t r = 0; r < n; r++) {
-        size_t closed = mo_slabs_close(&mo_sealed.slabs[runs[r].first], runs[r].count);
+        struct mo_slab *slabs = &mo_sealed.slabs[runs[r].first];
+        size_t closed = mo_sealed.options.purge == MO_PURGE_LAZY ? mo_slabs_offer(slabs, runs[r].count)
+                                                                 : mo_slabs_close(slabs, runs[r].count);
         mo_lock(&b->lock);
         for (uint32_t i = runs[r].first; i < runs[r].first + runs[r].count; i++)
             list_again_locked(b, i, k);
@@ -138,7 +155,7 @@ static size_t detach_some_locked(struct mo_bin *b, unsigned class, unsigned shar
             continue;
         uint32_t number = b->partial[i - 1];
         const struct mo_slab *slab = mo_bin_slab(b, number, class, shard);
-        if (!mo_slab_is_empty(slab))
+        if (!mo_slab_is_spare(slab))
             continue;
         struct mo_run run = mo_bin_block(slab);
         if (run.count > 1 && !is_free_locked(b, run)) {
@@ -181,6 +198,7 @@ static void purge_locked(size_t most)
     }
     size_t left = spare();
     __atomic_store_n(&stuck, left > most ? left : 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&exceeded_since, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&purger, 0, __ATOMIC_RELAXED);
 }
 

@@ -426,7 +426,7 @@ static void complain_on_stderr(const char *line, size_t n)
     n = mo_min(n, MO_OPTION_LINE_MAX);
     memcpy(text, line, n);
     text[n] = '\n';
-    mo_os_write(2, text, n + 1);
+    (void)mo_os_write(2, text, n + 1);
 }
 
 /* name with its = */

@@ -20,9 +20,13 @@ enum {
 extern char mo_report_last[REPORT_SIZE];
 char mo_report_last[REPORT_SIZE] __attribute__((used, visibility("default")));
 
-/* The thread that reports, and its process; 0 until there is one. It holds the turn. */
+/* The thread that reports, and its process; 0 until there is one. It has the turn, unless it left its report by a jump
+ * out of a handler or a callback, or ended there: then the turn is taken from it. */
 static long reporter, reporting_process;
 static struct mo_lock turn;
+static bool ending;  /* the process ends after the report that is being written */
+static bool out;     /* its text is out: what is left is the callback's, and the process's end */
+static bool at_once; /* the next report ends the process without abort */
 
 /* What the reporter has of the text, and how much of it is written. */
 static struct mo_text text;
@@ -49,7 +53,7 @@ static MO_NORETURN void end_at_once(void)
         _exit(128 + SIGABRT);
 }
 
-/* Where reports go: PREFIX.PROCESS of option log_path, or stderr. */
+/* Where reports go: PREFIX.PROCESS of option log_path, or stderr, also where that file takes no whole report. */
 static int open_output(long process)
 {
     char path[MO_LOG_PATH_SIZE + 24];
@@ -60,7 +64,7 @@ static int open_output(long process)
     mo_text_string(&t, ".");
     mo_text_decimal(&t, (uint64_t)process);
     *t.at = '\0';
-    int fd = mo_os_create(path);
+    int fd = mo_os_create(path, REPORT_SIZE);
     return fd >= 0 ? fd : STDERR_FILENO;
 }
 
@@ -68,7 +72,8 @@ static bool in_color(void)
 {
     if (mo_sealed.options.color == MO_COLOR_NEVER)
         return false;
-    return mo_sealed.options.color == MO_COLOR_ALWAYS || mo_os_is_terminal(output);
+    /* Asked at start: a sandbox that ends the process for the question must not hide the report. */
+    return mo_sealed.options.color == MO_COLOR_ALWAYS || (mo_sealed.features.terminal && output == STDERR_FILENO);
 }
 
 /* The first line in bold red. The text that is kept has no colour. */
@@ -77,17 +82,21 @@ static void write_first_line(void)
     static const char red[] = "\033[1;31m", plain[] = "\033[0m";
     while (written < text.at && *written != '\n')
         written++;
-    mo_os_write(output, red, sizeof red - 1);
-    mo_os_write(output, mo_report_last, (size_t)(written - mo_report_last));
-    mo_os_write(output, plain, sizeof plain - 1);
+    (void)mo_os_write(output, red, sizeof red - 1);
+    (void)mo_os_write(output, mo_report_last, (size_t)(written - mo_report_last));
+    (void)mo_os_write(output, plain, sizeof plain - 1);
 }
 
-/* Writes what has come since the last time. */
+/* Writes what has come since the last time; to stderr all of it where the file has failed. */
 static void flush(void)
 {
     const char *from = written;
     written = text.at;
-    mo_os_write(output, from, (size_t)(text.at - from));
+    if (mo_os_write(output, from, (size_t)(text.at - from)) || output == STDERR_FILENO)
+        return;
+    mo_os_close_file(output);
+    output = STDERR_FILENO;
+    (void)mo_os_write(output, mo_report_last, (size_t)(text.at - mo_report_last));
 }
 
 void mo_report_forked(void)
@@ -97,29 +106,63 @@ void mo_report_forked(void)
     __atomic_store_n(&reporting_process, 0, __ATOMIC_RELEASE);
 }
 
-/* Waits until no other thread reports, for ever when that one ends the process. False: this very thread is at it; or it
- * is a warning, and another thread is at it for so long that it may be waiting for this one, as crash handlers do. */
-static bool become_reporter(bool warning)
+/* How long another thread's report may take before this one's is written all the same, in milliseconds: a whole one, as
+ * where stderr is slow; one whose text is out, as where the program's crash handler waits for this thread. */
+enum { SLICE = 100, PATIENCE = 10000, PATIENCE_OUT = 3000 };
+
+/* Waits for the turn; takes it from a thread that does not end its report. */
+static void wait_for_turn(long self, long process)
+{
+    unsigned waited = 0;
+    long other = 0;
+    while (!mo_lock_for(&turn, SLICE)) {
+        long now = __atomic_load_n(&reporter, __ATOMIC_RELAXED);
+        waited = now == other ? waited + SLICE : 0;
+        other = now;
+        bool late = waited >= (__atomic_load_n(&out, __ATOMIC_RELAXED) ? PATIENCE_OUT : PATIENCE) ||
+                    (other != 0 && !mo_os_thread_lives(process, other));
+        if (late && __atomic_compare_exchange_n(&reporter, &now, self, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return;
+    }
+    __atomic_store_n(&reporter, self, __ATOMIC_RELAXED);
+}
+
+/* False where there is nothing to be said, or not to be had: it is a warning, and another thread is at it for so long
+ * that it may be waiting for this one; or this very thread is at it. */
+static bool become_reporter(bool warning, bool ends)
 {
     long self = mo_os_thread_id(), process = mo_os_process_id();
     long owner = __atomic_load_n(&reporting_process, __ATOMIC_ACQUIRE);
     if (owner != 0 && owner != process)
         mo_report_forked(); /* by a system call of its own, for one in a crash handler */
-    else if (__atomic_load_n(&reporter, __ATOMIC_RELAXED) == self)
+    else if (__atomic_load_n(&reporter, __ATOMIC_RELAXED) == self) {
+        /* Inside of its own report, or that was left by a jump: one more is written, but none inside of that. */
+        if (warning || (at_once && ending) || (!ends && !out))
+            return false;
+        at_once = ending;
+        ending = ends;
+        out = false;
+        return true;
+    }
+    if (warning && !mo_lock_patiently(&turn))
         return false;
-    if (!warning)
-        mo_lock(&turn);
-    else if (!mo_lock_patiently(&turn))
-        return false;
-    __atomic_store_n(&reporter, self, __ATOMIC_RELAXED);
+    if (warning)
+        __atomic_store_n(&reporter, self, __ATOMIC_RELAXED);
+    else
+        wait_for_turn(self, process);
+    at_once = false;
+    ending = ends;
+    __atomic_store_n(&out, false, __ATOMIC_RELAXED);
     __atomic_store_n(&reporting_process, process, __ATOMIC_RELEASE);
     return true;
 }
 
 static void leave_reporter(void)
 {
+    long self = mo_os_thread_id();
+    if (!__atomic_compare_exchange_n(&reporter, &self, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return; /* it was taken away */
     __atomic_store_n(&reporting_process, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&reporter, 0, __ATOMIC_RELAXED);
     /* Not mo_unlock, which leaves the lock to a thread that forks: the turn is none of those taken for a fork. */
     if (__atomic_exchange_n(&turn.word, 0, __ATOMIC_RELEASE) != 1)
         mo_unlock_slow(&turn);
@@ -192,20 +235,25 @@ static void write_report(struct mo_case *c, struct mo_stack *stack, const void *
     if (output != STDERR_FILENO)
         mo_os_close_file(output);
     output = STDERR_FILENO;
-    mo_report_tell(c, mo_report_last, (size_t)(text.at - mo_report_last), ends);
+    __atomic_store_n(&out, true, __ATOMIC_RELAXED);
+    if (!at_once) /* what it did the first time it may do again */
+        mo_report_tell(c, mo_report_last, (size_t)(text.at - mo_report_last), ends);
 }
 
 static MO_NORETURN void report(struct mo_case *c)
 {
     static const char again[] = "moat: a second violation during the first one's report: ending\n";
     static struct mo_stack stack;
-    if (!become_reporter(false)) {
-        mo_os_write(STDERR_FILENO, again, sizeof again - 1);
+    if (!become_reporter(false, true)) {
+        (void)mo_os_write(STDERR_FILENO, again, sizeof again - 1);
         end_at_once();
     }
+    bool last = at_once;
     write_report(c, &stack, NULL);
     if (exits())
         mo_os_exit((int)mo_sealed.options.exitcode);
+    if (last)
+        end_at_once();
     /* Not our own end: a crash handler of the program's may want its SIGABRT. */
     abort();
 }
@@ -252,7 +300,7 @@ void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t a
                         .detail = detail};
     if (mo_case_has_chunk(&c))
         c.offset = (ptrdiff_t)(address - chunk->address);
-    if (!become_reporter(false)) {
+    if (!become_reporter(false, exits())) {
         flush(); /* the fault was met by the report itself: what there is of it must do */
         return;
     }
@@ -281,7 +329,7 @@ MO_COLD void mo_report_warning(bool foreign, const char *action, uintptr_t addre
                         .offset = PTRDIFF_MIN,
                         .detail = detail,
                         .warning = true};
-    if (!take_turn(&counts[foreign]) || !become_reporter(true))
+    if (!take_turn(&counts[foreign]) || !become_reporter(true, false))
         return;
     int saved = errno;
     write_report(&c, &stack, NULL);

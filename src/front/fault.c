@@ -20,13 +20,21 @@ struct finding {
     struct mo_report_chunk chunk;
 };
 
+/* Pages of a live chunk are accessible, unless the program has closed them itself: write barriers, guards of stacks in
+ * heap memory. Such a fault is its own business. */
+static bool is_programs_own(bool live, uintptr_t open, size_t size, uintptr_t a)
+{
+    return live && a - open < size;
+}
+
 static bool in_pool(uintptr_t a, struct finding *f)
 {
-    const struct mo_pool_slot *g;
     if (!mo_pool_holds(a))
         return false;
+    const struct mo_pool_slot *g = mo_pool_around(a);
+    if (g != NULL && is_programs_own(g->state == MO_POOL_LIVE, g->open, g->open_size, a))
+        return false;
     mo_pool_freeze(); /* the page stays closed, so that the access faults again */
-    g = mo_pool_around(a);
     f->bug = MO_ACCESS_WILD;
     f->detail = "the address is in moat's guard pool, but at no sampled chunk";
     if (g == NULL)
@@ -42,7 +50,7 @@ static bool in_pool(uintptr_t a, struct finding *f)
 static bool in_large(uintptr_t a, struct finding *f)
 {
     struct mo_large l;
-    if (!mo_large_around_fault(a, &l))
+    if (!mo_large_around_fault(a, &l) || is_programs_own(l.state != 0, l.open, l.open_size, a))
         return false;
     f->has_chunk = true;
     f->chunk = (struct mo_report_chunk){.address = l.p,
@@ -81,6 +89,8 @@ static bool in_heap(uintptr_t a, struct finding *f)
     f->bug = MO_ACCESS_WILD;
     f->detail = "the address is in moat's heap, but in no slab of it";
     if (mo_heap_locate(a, &place)) {
+        if ((place.seen & MO_STATE_LIVE) != 0 && place.class != MO_CLASS_ZERO)
+            return false; /* see is_programs_own */
         in_slot(&place, f);
     } else if (mo_granule_of(a)->class != 0) {
         const struct mo_class *k = &mo_sealed.classes[mo_granule_of(a)->class];

@@ -447,6 +447,20 @@ size_t mo_slabs_close(struct mo_slab *slab, size_t count)
     return closed;
 }
 
+size_t mo_slabs_offer(struct mo_slab *slab, size_t count)
+{
+    const struct mo_class *k = &mo_sealed.classes[slab->class];
+    size_t offered = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (slab[i].class == MO_CLASS_ZERO || !(slab[i].flags & MO_SLAB_OPEN) ||
+            !mo_os_offer((void *)slab[i].base, k->slab_bytes))
+            continue;
+        __atomic_store_n(&slab[i].flags, (uint8_t)(slab[i].flags | MO_SLAB_LAZY), __ATOMIC_RELAXED);
+        offered++;
+    }
+    return offered;
+}
+
 void mo_heap_lock(void)
 {
     mo_lock(&heap_lock);

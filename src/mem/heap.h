@@ -56,6 +56,7 @@ enum mo_slab_flags {
     MO_SLAB_MARKERS = 2, /* closed by guard markers, else by mprotect */
     MO_SLAB_BARE = 4,    /* opened without a guard: the budget of mappings is used up */
     MO_SLAB_PURGED = 8,  /* has been open before */
+    MO_SLAB_LAZY = 16,   /* open and wholly free, its pages the kernel's to take when it needs them */
 };
 
 enum {
@@ -199,6 +200,10 @@ bool mo_slab_open(struct mo_slab *slab, bool populate) MO_CHECKED;
  * which some may be closed already. How many have been closed; 0 when the kernel could not take the pages back: they
  * stay accessible. */
 size_t mo_slabs_close(struct mo_slab *slab, size_t count);
+
+/* Leaves the pages of those slabs that are open to the kernel, which takes them when it needs them; they stay
+ * accessible. How many; those have MO_SLAB_LAZY from then on. */
+size_t mo_slabs_offer(struct mo_slab *slab, size_t count);
 
 /* Lock everything for fork, and unlock after it. */
 void mo_heap_lock(void);

@@ -1,6 +1,6 @@
 /* The functions that libsodium's ChaCha20 and SipHash call in the rest of libsodium.
  *
- * Defined here, hidden, so that the linker takes from libsodium.a only those two ciphers: 17 KiB of text
+ * Defined here, hidden, so that the linker takes from libsodium.a only those two ciphers: 12 KiB of text
  * instead of 199 KiB, and none of the code that opens files, locks or allocates.
  */
 #include <sodium.h>
@@ -37,9 +37,9 @@ int sodium_runtime_has_avx2(void)
     return 0;
 }
 
-/* So it is never chosen, and its 5.7 KiB stay out. */
-extern const void *const crypto_stream_chacha20_dolbeau_avx2_implementation[4];
-const void *const crypto_stream_chacha20_dolbeau_avx2_implementation[4];
+/* The form of ChaCha20 that is therefore never chosen: five KiB of text that the linker would take for its address. */
+extern const void *const crypto_stream_chacha20_dolbeau_avx2_implementation;
+const void *const crypto_stream_chacha20_dolbeau_avx2_implementation;
 
 /* Part of sodium_init, which also opens files and takes locks. */
 int _crypto_stream_chacha20_pick_best_implementation(void);

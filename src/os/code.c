@@ -12,10 +12,17 @@
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char _end[] __attribute__((visibility("hidden")));
 
+static uintptr_t entry; /* the program's first instruction */
+
+void mo_code_start(void)
+{
+    entry = (uintptr_t)getauxval(AT_ENTRY);
+}
+
 bool mo_code_is_own(uintptr_t pc)
 {
     uintptr_t start = (uintptr_t)__ehdr_start, size = (uintptr_t)_end - start;
-    return pc - start < size && getauxval(AT_ENTRY) - start >= size;
+    return pc - start < size && entry - start >= size;
 }
 
 #ifdef DLFO_STRUCT_HAS_EH_DBASE

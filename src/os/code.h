@@ -4,6 +4,9 @@
 
 #include "base/base.h"
 
+/* Learns where the program starts. */
+void mo_code_start(void);
+
 /* Whether a call may return to pc: it lies in a loaded object, right behind a call instruction. */
 bool mo_code_is_return(uintptr_t pc);
 

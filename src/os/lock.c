@@ -60,6 +60,16 @@ bool mo_lock_patiently(struct mo_lock *l)
     return false;
 }
 
+bool mo_lock_for(struct mo_lock *l, unsigned milliseconds)
+{
+    enum { NAP = 5 };
+    uint32_t since = mo_os_milliseconds();
+    bool mine = mo_trylock(l);
+    for (; !mine && mo_os_milliseconds() - since < milliseconds; mine = mo_trylock(l))
+        mo_os_pause(NAP);
+    return mine;
+}
+
 void mo_lock_slow(struct mo_lock *l)
 {
     if (mo_lock_is_forking())

@@ -23,6 +23,9 @@
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE  103
 #endif
+#ifndef MADV_FREE
+#define MADV_FREE 8
+#endif
 #ifndef SYS_clock_gettime
 #define SYS_clock_gettime SYS_clock_gettime64 /* 32-bit architectures that came after 2038 was thought of */
 #endif
@@ -156,6 +159,20 @@ bool mo_os_unguard(void *p, size_t size)
 bool mo_os_purge(void *p, size_t size)
 {
     return advise(p, size, MADV_DONTNEED);
+}
+
+bool mo_os_offer(void *p, size_t size)
+{
+    return advise(p, size, MADV_FREE);
+}
+
+uint32_t mo_os_milliseconds(void)
+{
+    struct timespec now = {0};
+    int saved = errno;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    errno = saved;
+    return (uint32_t)now.tv_sec * 1000 + (uint32_t)(now.tv_nsec / 1000000);
 }
 
 void mo_os_populate(void *p, size_t size)

@@ -18,6 +18,7 @@ struct mo_os_features {
     bool getrandom;       /* entropy came from getrandom, not from AT_RANDOM */
     bool secure;          /* AT_SECURE: the environment is not to be trusted */
     bool aes;             /* AES instructions */
+    bool terminal;        /* stderr is one */
     unsigned cpus;        /* CPUs this process may use: affinity and cgroup quota, at least 1 */
     size_t address_limit; /* RLIMIT_AS in bytes, SIZE_MAX when there is none */
 };
@@ -56,6 +57,8 @@ MO_CHECKED MO_INLINE bool mo_os_guard_whole(void *p, size_t size)
 
 bool mo_os_readable(uintptr_t at);                 /* asks the kernel; true for the whole page of 4 KiB */
 bool mo_os_purge(void *p, size_t size) MO_CHECKED; /* gives pages back at once; they read as zero after */
+bool mo_os_offer(void *p, size_t size) MO_CHECKED; /* lets the kernel take pages when it needs them (Linux 4.5) */
+uint32_t mo_os_milliseconds(void);                 /* of a clock that only goes forward; wraps */
 void mo_os_populate(void *p, size_t size);         /* makes pages present, where the kernel can (Linux 5.14) */
 void mo_os_huge(void *p, size_t size);             /* pages not yet present are to be huge, where the kernel can */
 bool mo_os_wipe_on_fork(void *p, size_t size);     /* and keeps the range out of core files */
@@ -73,12 +76,16 @@ bool mo_os_entropy(void *buf, size_t n);
 /* Reads at most size - 1 bytes of the file at path, 0-terminates; the count read, or 0. */
 size_t mo_os_read_file(const char *path, char *buf, size_t size);
 
-void mo_os_write(int fd, const char *text, size_t n); /* all of it, whatever signals do */
-int mo_os_create(const char *path);                   /* a file to append to; -1 where that is refused */
+/* Writes all of it, whatever signals do. False: the file is full, its reader has gone, or it took nothing for
+ * MO_WRITE_PATIENCE milliseconds. */
+enum { MO_WRITE_PATIENCE = 2000 };
+bool mo_os_write(int fd, const char *text, size_t n);
+int mo_os_create(const char *path, size_t room); /* a file to append `room` bytes to; -1 where that is refused */
 void mo_os_close_file(int fd);
-bool mo_os_is_terminal(int fd);
+void mo_os_pause(unsigned milliseconds);
 MO_NORETURN void mo_os_exit(int status); /* at once: no handler runs */
 long mo_os_thread_id(void);
+bool mo_os_thread_lives(long process, long thread);
 long mo_os_process_id(void);
 char **mo_os_environment(void); /* may be NULL this early in a process */
 
@@ -95,6 +102,7 @@ void mo_unlock_slow(struct mo_lock *l);
 /* The same for who can do without: false when it is not to be had within some milliseconds, as when this thread was
  * interrupted by a signal while it held it. */
 bool mo_lock_patiently(struct mo_lock *l) MO_CHECKED;
+bool mo_lock_for(struct mo_lock *l, unsigned milliseconds) MO_CHECKED; /* the same by the clock; for reports */
 
 /* A short rest between two looks at what another thread changes: a few nanoseconds each. */
 void mo_os_rest(unsigned turns);

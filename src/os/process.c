@@ -2,17 +2,21 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/os.h"
 #include "os/private.h"
+#include "os/stack.h"
 
 #if defined(__aarch64__) && !defined(HWCAP_AES)
 #define HWCAP_AES (1 << 3)
@@ -45,6 +49,12 @@ static bool have_aes(void)
 #endif
 }
 
+static bool is_terminal(int fd)
+{
+    struct termios t;
+    return ioctl(fd, TCGETS, &t) == 0;
+}
+
 void mo_os_start(struct mo_os_features *f)
 {
     int saved = errno;
@@ -52,6 +62,8 @@ void mo_os_start(struct mo_os_features *f)
     unsigned char byte;
 
     f->page = mo_os_page_size();
+    f->terminal = is_terminal(STDERR_FILENO);
+    mo_stack_start();
     f->guard_install = mo_os_probe_guards();
     f->mseal = mo_os_probe_seal();
     f->wipe_on_fork = mo_os_probe_wipe();
@@ -133,27 +145,75 @@ size_t mo_os_read_file(const char *path, char *buf, size_t size)
     return n;
 }
 
-void mo_os_write(int fd, const char *text, size_t n)
+/* poll(2), and not poll(3), which is a cancellation point. */
+static long poll_one(struct pollfd *one, int milliseconds)
+{
+#ifdef SYS_poll
+    return syscall(SYS_poll, one, (unsigned)(one != NULL), milliseconds);
+#else
+    const int64_t limit[2] = {milliseconds / 1000, (int64_t)(milliseconds % 1000) * 1000000};
+#ifndef SYS_ppoll
+#define SYS_ppoll SYS_ppoll_time64
+#endif
+    return syscall(SYS_ppoll, one, (unsigned)(one != NULL), limit, NULL, (size_t)8);
+#endif
+}
+
+void mo_os_pause(unsigned milliseconds)
 {
     int saved = errno;
-    while (n > 0) {
-        long put = syscall(SYS_write, fd, text, n);
-        if (put < 0 && errno == EINTR)
+    (void)poll_one(NULL, (int)milliseconds);
+    errno = saved;
+}
+
+/* Whether fd takes something now. A pipe or socket that nobody reads any more would end the process by SIGPIPE. */
+static bool takes(int fd, uint32_t since)
+{
+    struct pollfd one = {fd, POLLOUT, 0};
+    long ready = 0;
+    while (ready == 0 || (ready < 0 && errno == EINTR)) {
+        uint32_t waited = mo_os_milliseconds() - since;
+        if (waited >= MO_WRITE_PATIENCE)
+            return false;
+        ready = poll_one(&one, (int)(MO_WRITE_PATIENCE - waited));
+    }
+    return ready < 0 || (one.revents & (POLLERR | POLLHUP | POLLNVAL)) == 0; /* < 0: refused to ask */
+}
+
+bool mo_os_write(int fd, const char *text, size_t n)
+{
+    enum { PIECE = 4096 }; /* what a pipe that takes something takes at once */
+    int saved = errno;
+    uint32_t since = mo_os_milliseconds();
+    while (n > 0 && takes(fd, since)) {
+        long put = syscall(SYS_write, fd, text, mo_min(n, PIECE));
+        if (put < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (put <= 0)
             break;
         text += put;
         n -= (size_t)put;
+        since = mo_os_milliseconds();
     }
     errno = saved;
+    return n == 0;
 }
 
-int mo_os_create(const char *path)
+int mo_os_create(const char *path, size_t room)
 {
     int saved = errno;
-    /* Not through a link, and for nobody else to read: it holds addresses. */
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
-                          0600);
+    struct stat is;
+    struct rlimit most;
+    /* Not through a link, not into another one's file or pipe, and for nobody else to read: it holds addresses. Not
+     * beyond the limit of file sizes either, where a write ends the process. */
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path,
+                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+    if (fd >= 0 && (fstat(fd, &is) != 0 || !S_ISREG(is.st_mode) || is.st_uid != geteuid() || is.st_nlink != 1 ||
+                    getrlimit(RLIMIT_FSIZE, &most) != 0 ||
+                    (most.rlim_cur != RLIM_INFINITY && most.rlim_cur < (rlim_t)is.st_size + room))) {
+        syscall(SYS_close, fd);
+        fd = -1;
+    }
     errno = saved;
     return fd;
 }
@@ -165,15 +225,6 @@ void mo_os_close_file(int fd)
     errno = saved;
 }
 
-bool mo_os_is_terminal(int fd)
-{
-    struct termios t;
-    int saved = errno;
-    bool is = ioctl(fd, TCGETS, &t) == 0;
-    errno = saved;
-    return is;
-}
-
 void mo_os_exit(int status)
 {
     for (;;)
@@ -183,6 +234,14 @@ void mo_os_exit(int status)
 long mo_os_thread_id(void)
 {
     return syscall(SYS_gettid);
+}
+
+bool mo_os_thread_lives(long process, long thread)
+{
+    int saved = errno;
+    bool lives = syscall(SYS_tgkill, process, thread, 0) == 0 || errno != ESRCH;
+    errno = saved;
+    return lives;
 }
 
 long mo_os_process_id(void)

@@ -19,12 +19,22 @@ enum {
     MAIN_STACK = 64 << 20
 };
 
+/* Where the kernel has put the 16 bytes of AT_RANDOM: above the first thread's stack. Asked at start, as an overflow
+ * of that stack may have changed what getauxval reads. */
+static uintptr_t first_stack_end;
+
+void mo_stack_start(void)
+{
+    first_stack_end = (uintptr_t)getauxval(AT_RANDOM);
+    mo_code_start();
+}
+
 /* The end of the stack that sp lies on, as far as it is known: a thread's descriptor lies above its stack, and the
  * bytes of AT_RANDOM above the first thread's. A stack of the program's own ends where it can't be read. */
 static uintptr_t stack_end(uintptr_t sp)
 {
     uintptr_t end = UINTPTR_MAX - SCAN_BYTES;
-    uintptr_t marks[2] = {(uintptr_t)pthread_self(), (uintptr_t)getauxval(AT_RANDOM)};
+    uintptr_t marks[2] = {(uintptr_t)pthread_self(), first_stack_end};
     for (size_t i = 0; i < MO_ARRAY_LEN(marks); i++)
         if (marks[i] > sp && marks[i] < end)
             end = marks[i];
@@ -36,7 +46,7 @@ static uintptr_t stack_end(uintptr_t sp)
 static struct mo_unwind_memory memory_of(uintptr_t sp)
 {
     struct mo_unwind_memory m = {.page = 1};
-    uintptr_t end = (uintptr_t)getauxval(AT_RANDOM);
+    uintptr_t end = first_stack_end;
     if (end > sp && end - sp < MAIN_STACK) {
         m.low = sp;
         m.high = mo_align_down(end, sizeof(uintptr_t));

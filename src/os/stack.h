@@ -17,6 +17,9 @@ struct mo_stack {
     uintptr_t frames[MO_STACK_MOST];
 };
 
+/* Learns where the first thread's stack ends. */
+void mo_stack_start(void);
+
 /* At most `most` frames, up to MO_STACK_MOST, of the calling thread's stack, without the innermost ones that lie in
  * libmoat.so itself. Allocates nothing, takes no lock, never faults, leaves errno. */
 void mo_stack_take(struct mo_stack *s, size_t most);

@@ -50,7 +50,7 @@ def rsync(t):
     )
     t.shell(
         "rsync -a --no-t --no-whole-file -c --delete -i --stats other/ copy/; diff -r other copy",
-        normalise=((r"(?m)(\d[\d,.]* (seconds|bytes/sec)|^(File list|Total bytes|sent ).*$)", ""),),
+        normalise=((r"(?m)(\d[\d,.]* (seconds|bytes/sec)|speedup is [\d.]+|^(File list|Total bytes|sent ).*$)", ""),),
     )
     t.shell(
         "rsync -a --no-t --write-batch=batch -c copy/ third/; rsync --no-t --read-batch=batch -a fourth/; diff -r third fourth"

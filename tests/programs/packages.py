@@ -191,7 +191,8 @@ def install(names):
         NO_SERVICES.write_text("#!/bin/sh\nexit 101\n")
         NO_SERVICES.chmod(0o755)
     try:
-        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *names]
+        wait = ["-o", "DPkg::Lock::Timeout=600"]  # for another apt-get
+        command = ["apt-get", *wait, "install", "-y", "-q", "--no-install-recommends", *names]
         if apt(command).returncode != 0:
             apt(["apt-get", "update", "-q"])
             done = apt(command)

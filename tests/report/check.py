@@ -406,15 +406,15 @@ def test_symbolize_refusals():
     expect((status, out, err) == (0, "", ""), f"nothing: status {status}", out + err)
 
 
-def main():
+def main(tests):
     global args
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("test")
     for name in ("programs", "moat", "docs"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     args = parser.parse_args()
-    globals()[f"test_{args.test}"]()
+    tests[f"test_{args.test}"]()
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())

@@ -1,0 +1,108 @@
+/* When empty slabs go back to the system: option purge. Run with each of its values, see CMakeLists.txt. */
+#include <sys/mman.h>
+#include <time.h>
+
+#include "arena/bin.h"
+#include "child.h"
+#include "front/front.h"
+
+enum { COUNT = 20000, SIZE = 1000 };
+
+const char *moat_options = "spare_bytes=0 spare_most=0 purge_delay=300 sample_rate=0";
+
+static void *all[COUNT];
+
+static void set_up(void)
+{
+    mo_front_start();
+    cr_assert_eq(mo_sealed.options.purge_delay, 300);
+}
+
+TestSuite(purge, .init = set_up);
+
+static void take_all(void)
+{
+    for (size_t i = 0; i < COUNT; i++) {
+        cr_assert_not_null(all[i] = mo_allocate(SIZE, MO_ORIGIN_MALLOC));
+        cr_assert(all_are((uintptr_t)all[i], SIZE, 0), "%zu bytes are not zero", (size_t)SIZE);
+        memset(all[i], 1, SIZE);
+    }
+}
+
+static void release_all(void)
+{
+    for (size_t i = 0; i < COUNT; i++)
+        mo_release(all[i], MO_ORIGIN_MALLOC);
+}
+
+static size_t closed(void)
+{
+    size_t n = 0;
+    for (size_t i = 1; i < mo_heap_slab_count(); i++)
+        n += (mo_sealed.slabs[i].flags & (MO_SLAB_PURGED | MO_SLAB_OPEN)) == MO_SLAB_PURGED;
+    return n;
+}
+
+static size_t lazy(void)
+{
+    size_t n = 0;
+    for (size_t i = 1; i < mo_heap_slab_count(); i++)
+        n += (mo_sealed.slabs[i].flags & MO_SLAB_LAZY) != 0;
+    return n;
+}
+
+static void eagerly(void)
+{
+    take_all();
+    release_all();
+    cr_assert(closed() > 0);
+    cr_assert_eq(lazy(), 0);
+    mo_arena_check("test");
+}
+
+/* They stay open, are no longer spare, come back clean, and are offered again when they were used again. */
+static void lazily(void)
+{
+    for (int round = 0; round < 3; round++) {
+        take_all();
+        cr_assert_lt(lazy(), 4, "%zu offered slabs while all chunks are live", lazy());
+        mo_arena_check("test");
+        release_all();
+        cr_assert(lazy() > 100, "%zu", lazy());
+        cr_assert_eq(closed(), 0);
+        cr_assert(!mo_spares_exceed());
+        mo_arena_check("test");
+    }
+    /* The kernel takes the offered pages: all zero then, not even the fence is left in their slots. */
+    for (size_t i = 1; i < mo_heap_slab_count(); i++) {
+        const struct mo_slab *slab = &mo_sealed.slabs[i];
+        if (slab->flags & MO_SLAB_LAZY)
+            cr_assert_eq(madvise((void *)slab->base, mo_sealed.classes[slab->class].slab_bytes, MADV_DONTNEED), 0);
+    }
+    take_all();
+    release_all();
+}
+
+static void after_a_delay(void)
+{
+    /* How long it takes is not asked: only that nothing goes before, and that it goes. */
+    uint32_t began = mo_os_milliseconds();
+    take_all();
+    release_all();
+    bool in_time = mo_os_milliseconds() - began < 250;
+    cr_assert(closed() == 0 || !in_time, "given back at once");
+    do
+        (void)nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    while (mo_os_milliseconds() - began < 1000);
+    take_all();
+    release_all(); /* somebody must pass by */
+    cr_assert(closed() > 0, "never given back");
+    mo_arena_check("test");
+}
+
+Test(purge, as_the_option_says)
+{
+    static void (*const cases[])(void) = {eagerly, after_a_delay, lazily};
+    cases[mo_sealed.options.purge]();
+    mo_check_heap("test");
+}
