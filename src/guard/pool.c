@@ -34,7 +34,7 @@ static size_t kind_count;
 static struct mo_pool_slot *table;
 static struct mo_pool_stacks *stacks;
 static uint32_t *queue;
-static size_t live_bytes, taken;
+static size_t live_bytes, live_count, taken;
 static bool refused; /* no address space: there will be no pool */
 static bool frozen;  /* atomic */
 
@@ -143,7 +143,7 @@ static struct mo_pool_slot *choose_locked(size_t bytes, struct mo_random *r)
         return NULL;
     struct kind *k = &kinds[kind_count == 1 || bytes == 0 ? 0 : (bytes - 1) / mo_sealed.features.page];
     bool dense = mo_sampler_is_dense();
-    if (k->live >= mo_min(k->slots - k->slots / 4, split_most()) ||
+    if (k->live >= k->slots - k->slots / 4 || live_count >= split_most() ||
         (dense && live_bytes + k->room > mo_sealed.options.sample_bytes))
         return NULL;
     if (k->used < k->slots && (dense ? k->fresh == k->used : k->queue_count <= STEP / 2))
@@ -151,6 +151,7 @@ static struct mo_pool_slot *choose_locked(size_t bytes, struct mo_random *r)
     if (k->fresh == k->used && k->queue_count == 0)
         return NULL;
     k->live++;
+    live_count++;
     return &table[k->first + (k->fresh < k->used ? k->fresh++ : dequeue_locked(k, r))];
 }
 
@@ -212,6 +213,7 @@ static void give_back(struct mo_pool_slot *g, enum mo_pool_state state)
     g->state = (uint8_t)state;
     live_bytes -= g->open_size;
     k->live--;
+    live_count--;
     enqueue_locked(k, (size_t)(g - table) - k->first);
     mo_unlock(&pool_lock);
 }
@@ -326,9 +328,9 @@ void mo_pool_figures(struct mo_pool_figures *f)
     *f = (struct mo_pool_figures){0};
     mo_lock(&pool_lock);
     f->live_bytes = live_bytes;
+    f->live_count = live_count;
     for (size_t i = 0; i < kind_count; i++) {
         const struct kind *k = &kinds[i];
-        f->live_count += k->live;
         f->waiting_count += k->queue_count;
         f->table_bytes += k->used * (sizeof *table + sizeof *queue + sizeof *stacks);
     }
