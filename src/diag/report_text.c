@@ -28,7 +28,7 @@ const struct mo_violation_text mo_violation_texts[] = {
     [MO_PANIC] = {"panic", NULL, NULL, "a bug in moat, or no memory where it cannot go on without",
                   "'moat doctor' shows what this system gives"},
     [MO_NO_MEMORY] = {"out-of-memory", NULL, NULL, "a length taken from the input, or a leak",
-                      "the stack is that of the allocation; 'moat options rss_limit_mb max_allocation_size_mb'"},
+                      "the stack is that of the allocation"},
     [MO_FAULT_OVERFLOW] = {"heap-buffer-overflow", "at", ", outside of its chunk",
                            "an index or a copy went past the chunk's end, or before its start",
                            "the stack is that of the access: 'moat symbolize' shows its lines"},
