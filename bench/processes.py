@@ -19,13 +19,16 @@ def run(launch, allocator, argv, directory, times=1):
 
 
 def starts(bin_, allocators, directory, runs):
-    """Wall time of a process that does nothing, in microseconds: allocator -> list."""
-    times = {a.name: [] for a in allocators}
-    while len(times["glibc"]) < runs:
+    """A process that does nothing: name of a figure -> allocator -> list. Wall and CPU time in microseconds (on a busy
+    machine the latter is steadier), and page faults, which are most of both."""
+    found = {figure: {a.name: [] for a in allocators} for figure in ("start_us", "start_cpu_us", "start_faults")}
+    while len(found["start_us"]["glibc"]) < runs:
         for allocator in allocators:
             got = run(bin_ / "launch", allocator, [str(bin_ / "empty")], directory, times=min(BLOCK, runs))
-            times[allocator.name] += [round(sample.wall * 1e6, 1) for sample in got]
-    return times
+            found["start_us"][allocator.name] += [round(sample.wall * 1e6, 1) for sample in got]
+            found["start_cpu_us"][allocator.name] += [round(sample.cpu * 1e6) for sample in got]
+            found["start_faults"][allocator.name] += [sample.faults for sample in got]
+    return found
 
 
 def idle(bin_, allocators, directory):
@@ -65,7 +68,7 @@ def in_small_address_space(bin_, allocators, directory):
 def measure_all(bin_, allocators, directory, runs):
     return {
         "runs": runs,
-        "start_us": starts(bin_, allocators, directory, runs),
+        **starts(bin_, allocators, directory, runs),
         "idle_kib": idle(bin_, allocators, directory),
         "fork_us": forks(bin_, allocators, directory),
         "starts_in_64_mib": in_small_address_space(bin_, allocators, directory),
@@ -77,6 +80,8 @@ class Medians:
 
     def __init__(self, results, name):
         self.start = statistics.median(results["start_us"][name])
+        self.cpu = statistics.median(results["start_cpu_us"][name]) if "start_cpu_us" in results else 0
+        self.faults = statistics.median(results["start_faults"][name]) if "start_faults" in results else 0
         self.fork = statistics.median(results["fork_us"][name])
         self.idle = {f: round(statistics.median(v)) for f, v in results["idle_kib"][name].items()}
         self.memory = self.idle["VmRSS"] + self.idle["VmPTE"]
@@ -86,6 +91,9 @@ HEAD = [
     "allocator",
     "start us",
     "over glibc",
+    "CPU us",
+    "to glibc",
+    "page faults",
     "RSS KiB",
     "of it anonymous",
     "page tables KiB",
@@ -106,6 +114,7 @@ def table(results):
                 name,
                 f"{m.start:.0f}",
                 f"{m.start - base.start:+.0f}",
+                *((f"{m.cpu:.0f}", f"{m.cpu / base.cpu:.2f}", f"{m.faults:.0f}") if base.cpu else ("", "", "")),
                 *(str(m.idle[f]) for f in ("VmRSS", "RssAnon", "VmPTE")),
                 f"{m.memory - base.memory:+d}",
                 str(m.idle["Mappings"]),

@@ -76,4 +76,5 @@ set(MOAT_LINK_OPTIONS
     LINKER:--gc-sections
     LINKER:--exclude-libs,ALL
     LINKER:--as-needed
+    LINKER:-T,${PROJECT_SOURCE_DIR}/cmake/order.ld
     LINKER:--version-script=${PROJECT_SOURCE_DIR}/src/api/exports.map)

@@ -30,7 +30,7 @@ add_library(moat SHARED $<TARGET_OBJECTS:moat_objects>)
 set_target_properties(moat PROPERTIES
     VERSION ${PROJECT_VERSION} SOVERSION 0
     LINKER_LANGUAGE C
-    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/api/exports.map)
+    LINK_DEPENDS "${PROJECT_SOURCE_DIR}/src/api/exports.map;${PROJECT_SOURCE_DIR}/cmake/order.ld")
 target_link_options(moat PRIVATE ${MOAT_LINK_OPTIONS} LINKER:-Map=${PROJECT_BINARY_DIR}/libmoat.map)
 target_link_libraries(moat PRIVATE ${MOAT_SODIUM_LIBRARY})
 target_include_directories(moat INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>

@@ -28,10 +28,14 @@ MO_EXPORT void *aligned_alloc(size_t align, size_t n)
     return mo_likely(mo_is_pow2(align)) ? allocate(align, n) : fail(EINVAL);
 }
 
-/* glibc rounds a bad alignment up, its manual says EINVAL: an alignment that is not what was asked for helps nobody. */
+/* As glibc's, which old programs rely on: the next power of two, where there is one. */
 MO_EXPORT void *memalign(size_t align, size_t n)
 {
-    return mo_likely(mo_is_pow2(align)) ? allocate(align, n) : fail(EINVAL);
+    if (mo_likely(mo_is_pow2(align)))
+        return allocate(align, n);
+    if (align > SIZE_MAX / 2)
+        return fail(EINVAL);
+    return allocate(align != 0 ? mo_pow2_floor(align) * 2 : 1, n);
 }
 
 MO_EXPORT int posix_memalign(void **out, size_t align, size_t n)

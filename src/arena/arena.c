@@ -119,13 +119,15 @@ static bool has_room(const struct mo_slab *slab, const struct mo_class *k)
 }
 
 /* Hands the slot over to its new owner; it must be the shard's until now. */
-MO_INLINE void hand_over_locked(uintptr_t slot, uint16_t *word, unsigned owner)
+MO_INLINE void hand_over_locked(struct mo_bin *b, uintptr_t slot, uint16_t *word, unsigned owner)
 {
     unsigned state = mo_state_load(word);
-    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != MO_OWNER_SHARD))
+    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != MO_OWNER_SHARD)) {
+        mo_unlock(&b->lock);
         mo_report_double_free(
             "malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
             "a slot that its shard lists as free has another owner: it was freed twice at the same time");
+    }
     mo_state_store(word, state | owner);
 }
 
@@ -169,7 +171,7 @@ static size_t take_from_locked(struct mo_bin *b, struct mo_slab *slab, unsigned 
         for (; chosen != 0 && got < n; chosen &= chosen - 1) {
             uintptr_t slot = slab->base + MO_HEADER + (w * 64 + (size_t)__builtin_ctzll(chosen)) * k->stride;
             left ^= chosen & (0 - chosen);
-            hand_over_locked(slot, mo_state_of(g, k, slot), owner);
+            hand_over_locked(b, slot, mo_state_of(g, k, slot), owner);
             slots[got++] = slot;
         }
         slab->free[w] = left;

@@ -17,6 +17,34 @@ void mo_cache_start(void)
     mo_sealed.classes[0].ready_at = MO_CACHE_EMPTY_TOP; /* requests of 0 bytes look there */
 }
 
+static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r, bool wiped)
+{
+    c->random = r;
+    c->wiped = wiped;
+    c->stock[0].top = MO_CACHE_EMPTY_TOP;
+    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
+        c->batch[class] = MO_FIRST_BATCH;
+        c->stock[class].top = mo_sealed.classes[class].ready_at;
+        c->stock[class].fifo = mo_sealed.classes[class].fifo_at;
+    }
+    size_t number = ++cache_count;
+    mo_cache_name(c, (unsigned)mo_min(number, MO_OWNER_SHARED));
+    c->shard = (uint32_t)((number - 1) % mo_sealed.shard_count);
+    c->next = all;
+    __atomic_store_n(&all, c, __ATOMIC_RELEASE); /* read without the lock */
+    return c;
+}
+
+bool mo_cache_first(struct mo_random *r, bool wiped)
+{
+    struct mo_cache *c = mo_os_map_guarded(mo_sealed.cache_bytes, "moat cache");
+    if (c == NULL)
+        return false;
+    mo_os_populate(c, mo_sealed.features.page);
+    mo_cache_give(fill(c, r, wiped));
+    return true;
+}
+
 /* A mapping with two parts between inaccessible pages: the cache, and its random stream. */
 static struct mo_cache *make(void)
 {
@@ -32,16 +60,8 @@ static struct mo_cache *make(void)
         return NULL;
     }
     mo_os_name(c, bytes, "moat cache");
-    if (mo_sealed.options.seed == 0)
-        (void)mo_os_wipe_on_fork(r, page); /* without it mo_cache_forked wipes */
-    c->random = r;
-    c->stock[0].top = MO_CACHE_EMPTY_TOP;
-    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
-        c->batch[class] = MO_FIRST_BATCH;
-        c->stock[class].top = mo_sealed.classes[class].ready_at;
-        c->stock[class].fifo = mo_sealed.classes[class].fifo_at;
-    }
-    return c;
+    /* Without it mo_cache_forked wipes. With a seed a child goes on with its parent's numbers. */
+    return fill(c, r, mo_sealed.options.seed != 0 || mo_os_wipe_on_fork(r, page));
 }
 
 struct mo_cache *mo_cache_take(void)
@@ -53,13 +73,6 @@ struct mo_cache *mo_cache_take(void)
         __atomic_sub_fetch(&idle_count, 1, __ATOMIC_RELAXED); /* read without the lock */
     } else {
         c = make();
-        if (c != NULL) {
-            size_t number = ++cache_count;
-            mo_cache_name(c, (unsigned)mo_min(number, MO_OWNER_SHARED));
-            c->shard = (uint32_t)((number - 1) % mo_sealed.shard_count);
-            c->next = all;
-            __atomic_store_n(&all, c, __ATOMIC_RELEASE); /* read without the lock */
-        }
     }
     if (c != NULL)
         c->in_use = true;
@@ -93,7 +106,7 @@ size_t mo_cache_waiting(const struct mo_cache *c, const struct mo_class *k)
 void mo_cache_forked(void)
 {
     for (struct mo_cache *c = all; c != NULL; c = c->next) {
-        if (mo_sealed.options.seed == 0)
+        if (!c->wiped) /* else this would only cost a page fault */
             c->random->left = c->random->seeded = 0;
         if (c != mo_cache_mine && c->in_use) /* never taken again: not in the pool */
             mo_cache_name(c, MO_OWNER_SHARED);

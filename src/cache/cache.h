@@ -33,10 +33,14 @@ struct mo_cache {
     uint32_t shard;
     struct mo_stock stock[MO_CLASSES];
     uint16_t batch[MO_CLASSES]; /* slots of the next refill: grows with demand */
+    /* In a forked child, of a class that it has not needed yet: how many slots are ready, and 1. Its stack's top is at
+     * MO_CACHE_ASIDE then, behind the stack, where a 0 lies: neither hot path takes it. */
+    uint8_t aside[MO_CLASSES];
     /* Guarded by the pool's lock: */
     struct mo_cache *next;      /* all caches ever made, linked */
     struct mo_cache *next_idle; /* the pool */
     bool in_use;
+    bool wiped; /* by the kernel in a forked child: the stream */
 };
 
 #define MO_CACHE_EMPTY_TOP (offsetof(struct mo_cache, empty) + sizeof(uintptr_t))
@@ -62,6 +66,8 @@ MO_INLINE struct mo_stock *mo_cache_stock(struct mo_cache *c, unsigned class)
     return (struct mo_stock *)(void *)((char *)c->stock + class * sizeof(struct mo_stock));
 }
 
+#define MO_CACHE_ASIDE(k) ((k)->ready_end + (uint32_t)sizeof(uintptr_t))
+
 /* Has the class never been used in this cache? Its arrays' pages are untouched then, and a look would map them. A
  * refill changes the batch, a free the place in the queue (unless as many came as it has entries). */
 MO_INLINE bool mo_cache_unused(const struct mo_cache *c, unsigned class, uint32_t top, uint32_t fifo)
@@ -80,6 +86,8 @@ MO_INLINE uintptr_t *mo_cache_at(const struct mo_cache *c, uint32_t place)
 MO_INLINE size_t mo_cache_ready(const struct mo_cache *c, unsigned class)
 {
     uint32_t top = c->stock[class].top, bottom = mo_sealed.classes[class].ready_at;
+    if (mo_unlikely(c->aside[class] != 0))
+        return c->aside[class] - 1u;
     return top > bottom ? (top - bottom) / sizeof(uintptr_t) : 0;
 }
 
@@ -134,6 +142,10 @@ MO_INLINE void mo_cache_name(struct mo_cache *c, unsigned owner)
 
 /* Sets up the sizes of caches; before mo_classes_start. */
 void mo_cache_start(void);
+
+/* Makes the first cache, for the process's first thread, with a stream that lies beside those of start; after
+ * mo_classes_start. wiped: the kernel wipes it in a forked child. */
+bool mo_cache_first(struct mo_random *r, bool wiped) MO_CHECKED;
 
 /* Takes a cache from the pool or makes one; NULL without memory. */
 struct mo_cache *mo_cache_take(void);

@@ -11,7 +11,7 @@
 #include "os/os.h"
 
 enum {
-    REPORT_SIZE = 16384,
+    REPORT_SIZE = 32768,
     LAST_LINE = 64 /* kept free for the last line, however long what stands before it */
 };
 
@@ -101,6 +101,8 @@ static void flush(void)
 
 void mo_report_forked(void)
 {
+    if (turn.word == 0 && reporter == 0 && reporting_process == 0)
+        return; /* the page need not be copied */
     __atomic_store_n(&turn.word, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&reporter, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&reporting_process, 0, __ATOMIC_RELEASE);

@@ -107,9 +107,9 @@ static void first_lines(struct mo_text *t, const struct mo_case *c)
         access_line(t, c);
 }
 
-static void frames(struct mo_text *t, const struct mo_stack *s)
+static void frames(struct mo_text *t, const struct mo_stack *s, unsigned later)
 {
-    for (size_t i = 0; i < mo_min(s->count, MO_STACK_MOST); i++) {
+    for (size_t i = 0; i < mo_min(s->count, MO_STACK_MOST) && mo_form_frame_fits(t, later); i++) {
         const struct mo_module *m = mo_module_of(s->frames[i] - 1);
         mo_text_string(t, "    #");
         mo_text_decimal(t, i);
@@ -126,14 +126,15 @@ static void frames(struct mo_text *t, const struct mo_stack *s)
     mo_text_string(t, "\n");
 }
 
-static void kept(struct mo_text *t, const struct mo_case *c, const char *label, const struct mo_stack *s)
+static void kept(struct mo_text *t, const struct mo_case *c, const char *label, const struct mo_stack *s,
+                 unsigned later)
 {
     if (s == NULL || s->count == 0)
         return;
     mo_text_string(t, label);
     thread(t, c, s->thread);
     mo_text_string(t, " here:\n");
-    frames(t, s);
+    frames(t, s, later);
 }
 
 /* "0x602000000018 is located 0 bytes after 24-byte region [0x602000000000,0x602000000018)" */
@@ -169,13 +170,13 @@ void mo_form_asan(struct mo_text *t, const struct mo_case *c)
 {
     const struct mo_report_chunk *chunk = c->chunk;
     first_lines(t, c);
-    frames(t, c->stack);
+    frames(t, c->stack, mo_form_kept(chunk));
     if (mo_case_has_chunk(c) && chunk->requested != SIZE_MAX)
         region(t, c);
     if (mo_case_has_chunk(c)) {
         bool freed = chunk->freed != NULL && chunk->freed->count != 0;
-        kept(t, c, "freed by thread ", chunk->freed);
-        kept(t, c, freed ? "previously allocated by thread " : "allocated by thread ", chunk->allocated);
+        kept(t, c, "freed by thread ", chunk->freed, chunk->allocated != NULL);
+        kept(t, c, freed ? "previously allocated by thread " : "allocated by thread ", chunk->allocated, 0);
     }
     hint(t, c);
     if (c->warning)

@@ -43,6 +43,9 @@ struct mo_case {
     bool warning; /* the process goes on */
 };
 
+/* How to find out more. */
+const char *mo_case_next(const struct mo_case *c);
+
 /* Whether the case has a chunk whose address, or whose requested size as well, is known. */
 MO_INLINE bool mo_case_has_chunk(const struct mo_case *c)
 {
@@ -63,6 +66,20 @@ MO_INLINE bool mo_case_is_fault(const struct mo_case *c)
 MO_INLINE bool mo_case_is_sentence(const struct mo_case *c)
 {
     return c->violation == MO_PANIC || c->violation == MO_NO_MEMORY;
+}
+
+/* Is there room for one more frame of a stack behind which `later` others follow? Each and the report's end have room,
+ * however long the names of modules are. */
+MO_INLINE bool mo_form_frame_fits(const struct mo_text *t, unsigned later)
+{
+    enum { FRAME_AND_END = 3072, STACK = 3584 };
+    return t->end - t->at > (ptrdiff_t)(FRAME_AND_END + later * STACK);
+}
+
+/* The stacks that the chunk has kept. */
+MO_INLINE unsigned mo_form_kept(const struct mo_report_chunk *chunk)
+{
+    return chunk == NULL ? 0 : (chunk->allocated != NULL) + (chunk->freed != NULL);
 }
 
 /* "free found a second free of chunk 0x7f12..." */

@@ -5,7 +5,8 @@
 enum {
     STRING_MOST =
         1000, /* bytes taken of a string: texts and paths are shorter, but for what was made too long on purpose */
-    FRAME_ROOM = 8192 /* kept free for what follows the frames; a frame's path may grow sixfold by escapes */
+    FRAME_ROOM =
+        8192 /* kept free for what follows, and for each further stack; a frame's path may grow sixfold by escapes */
 };
 
 static void string(struct mo_text *t, const char *s)
@@ -81,7 +82,7 @@ static void frame(struct mo_text *t, uintptr_t pc)
     mo_text_string(t, "}");
 }
 
-static void stack(struct mo_text *t, const char *name, const struct mo_stack *s)
+static void stack(struct mo_text *t, const char *name, const struct mo_stack *s, unsigned later)
 {
     key(t, name);
     if (s == NULL || s->count == 0) {
@@ -91,7 +92,8 @@ static void stack(struct mo_text *t, const char *name, const struct mo_stack *s)
     mo_text_string(t, "{\"thread\":");
     mo_text_decimal(t, s->thread);
     mo_text_string(t, s->guessed ? ",\"guessed\":true,\"frames\":[" : ",\"guessed\":false,\"frames\":[");
-    for (size_t i = 0; i < mo_min(s->count, MO_STACK_MOST) && t->end - t->at > FRAME_ROOM; i++) {
+    for (size_t i = 0; i < mo_min(s->count, MO_STACK_MOST) && t->end - t->at > (ptrdiff_t)(FRAME_ROOM * (1 + later));
+         i++) {
         if (i != 0)
             mo_text_string(t, ",");
         frame(t, s->frames[i]);
@@ -107,8 +109,8 @@ static void chunk(struct mo_text *t, const struct mo_report_chunk *c)
     number_or_null(t, "slot", c->slot, 0);
     string_or_null(t, "state", c->state);
     string_or_null(t, "origin", c->origin);
-    stack(t, "allocated", c->allocated);
-    stack(t, "freed", c->freed);
+    stack(t, "allocated", c->allocated, c->freed != NULL);
+    stack(t, "freed", c->freed, 0);
     mo_text_string(t, "}");
 }
 
@@ -142,13 +144,13 @@ void mo_form_json(struct mo_text *t, const struct mo_case *c)
     else
         mo_text_string(t, "null");
     string_or_null(t, "evidence", !mo_case_is_sentence(c) ? c->detail : NULL);
-    stack(t, "stack", c->stack);
+    stack(t, "stack", c->stack, mo_form_kept(c->chunk));
     key(t, "chunk");
     if (mo_case_has_chunk(c))
         chunk(t, c->chunk);
     else
         mo_text_string(t, "null");
     string_or_null(t, "usually", mo_violation_texts[c->violation].usually);
-    string_or_null(t, "next", mo_violation_texts[c->violation].next);
+    string_or_null(t, "next", mo_case_next(c));
     mo_text_string(t, "}\n");
 }

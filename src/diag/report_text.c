@@ -1,24 +1,25 @@
 /* Reports as text for people. */
 #include "diag/report_form.h"
 
+#define NEXT_AT_ACCESS                                                                                          \
+    "'moat run -o sample_rate=1,sample_slots=65536' stops at the access itself and keeps stacks; with options " \
+    "patrol, neighbours and check_at_exit damage is met sooner"
+
 const struct mo_violation_text mo_violation_texts[] = {
     [MO_DOUBLE_FREE] = {"double-free", "found a second free of chunk", "",
                         "two parts of the program both believe they own it, or an error path frees it again",
-                        "make it repeat with 'moat run -o seed=1' and a debugger; valgrind shows both frees"},
+                        "'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and freed before"},
     [MO_BAD_FREE] =
         {"bad-free", "of", ", which is not the start of a chunk",
          "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator",
          "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's"},
-    [MO_OVERFLOW] =
-        {"heap-buffer-overflow", "found bytes changed past the end of chunk", "",
-         "a copy or loop wrote more than was asked for; the write came earlier than this report",
-         "make it repeat with 'moat run -o seed=1' and watch the changed byte in a debugger, or run valgrind"},
+    [MO_OVERFLOW] = {"heap-buffer-overflow", "found bytes changed past the end of chunk", "",
+                     "a copy or loop wrote more than was asked for; the write came earlier than this report",
+                     NEXT_AT_ACCESS},
     [MO_UNDERFLOW] = {"heap-buffer-overflow", "found a changed header before chunk", "",
-                      "a write before the chunk's start, or past the end of the one before it",
-                      "make it repeat with 'moat run -o seed=1' and watch the header in a debugger, or run valgrind"},
+                      "a write before the chunk's start, or past the end of the one before it", NEXT_AT_ACCESS},
     [MO_WRITE_AFTER_FREE] = {"heap-use-after-free", "found bytes changed in the freed chunk", "",
-                             "a pointer was kept and written through after its chunk was freed",
-                             "'moat run --profile strict' holds freed chunks longer; valgrind shows the write"},
+                             "a pointer was kept and written through after its chunk was freed", NEXT_AT_ACCESS},
     [MO_MISMATCH] = {"alloc-dealloc-mismatch", "of", ", which was allocated in another way",
                      "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment",
                      "release it by the routine that belongs to the one that allocated it"},
@@ -39,6 +40,13 @@ const struct mo_violation_text mo_violation_texts[] = {
                        "a pointer that was never set, was overwritten, or outlived its memory",
                        "the stack is that of the access: 'moat symbolize' shows its lines"},
 };
+
+const char *mo_case_next(const struct mo_case *c)
+{
+    if (c->violation < MO_METADATA && c->chunk != NULL && c->chunk->allocated != NULL)
+        return "'moat symbolize' shows the lines of the stacks";
+    return mo_violation_texts[c->violation].next;
+}
 
 /* Starts a line: "==1234== " and what follows it. */
 static void start_line(struct mo_text *t, const struct mo_case *c, const char *label)
@@ -190,7 +198,8 @@ void mo_form_build_id(struct mo_text *t, const struct mo_module *m)
 }
 
 /* "    freed by thread 12:" and a line for each frame. */
-static void show_stack(struct mo_text *t, const struct mo_case *c, const char *label, const struct mo_stack *s)
+static void show_stack(struct mo_text *t, const struct mo_case *c, const char *label, const struct mo_stack *s,
+                       unsigned later)
 {
     if (s == NULL || s->count == 0)
         return;
@@ -200,7 +209,7 @@ static void show_stack(struct mo_text *t, const struct mo_case *c, const char *l
         mo_text_decimal(t, s->thread);
     }
     mo_text_string(t, s->guessed ? " (guessed: some frames may be left over from earlier calls):\n" : ":\n");
-    for (size_t i = 0; i < mo_min(s->count, MO_STACK_MOST); i++) {
+    for (size_t i = 0; i < mo_min(s->count, MO_STACK_MOST) && mo_form_frame_fits(t, later); i++) {
         start_line(t, c, "      #");
         mo_text_decimal(t, i);
         mo_text_string(t, " ");
@@ -212,7 +221,7 @@ static void show_stack(struct mo_text *t, const struct mo_case *c, const char *l
 static void show_modules(struct mo_text *t, const struct mo_case *c)
 {
     const struct mo_module *m;
-    for (size_t i = 0; (m = mo_module_number(i)) != NULL; i++) {
+    for (size_t i = 0; (m = mo_module_number(i)) != NULL && mo_form_frame_fits(t, 0); i++) {
         if (m->id_size == 0)
             continue;
         start_line(t, c, "    module: ");
@@ -225,12 +234,12 @@ static void show_modules(struct mo_text *t, const struct mo_case *c)
 
 void mo_form_text_rest(struct mo_text *t, const struct mo_case *c)
 {
-    show_stack(t, c, "    stack", c->stack);
+    show_stack(t, c, "    stack", c->stack, mo_form_kept(c->chunk));
     if (mo_case_has_chunk(c)) {
-        show_stack(t, c, "    allocated", c->chunk->allocated);
-        show_stack(t, c, "    freed", c->chunk->freed);
+        show_stack(t, c, "    allocated", c->chunk->allocated, c->chunk->freed != NULL);
+        show_stack(t, c, "    freed", c->chunk->freed, 0);
     }
     show_modules(t, c);
     line(t, c, "    usually: ", mo_violation_texts[c->violation].usually);
-    line(t, c, "    next: ", mo_violation_texts[c->violation].next);
+    line(t, c, "    next: ", mo_case_next(c));
 }

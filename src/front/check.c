@@ -38,9 +38,10 @@ static MO_COLD bool aligned_chunk_good(uintptr_t slot, const struct mo_class *k,
 static bool looks_good(uintptr_t slot, const struct mo_class *k, unsigned state, unsigned mine, struct mo_random *r)
 {
     unsigned owner = state & MO_STATE_OWNER;
-    /* A word of 0: it has never lived, and a look would map its pages. */
-    if (state == 0 || k == &mo_sealed.classes[MO_CLASS_ZERO])
+    if (k == &mo_sealed.classes[MO_CLASS_ZERO])
         return true;
+    if (state == 0) /* it has never lived, and a look at all of it would map its pages */
+        return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) == 0;
     if ((state & MO_STATE_LIVE) != 0)
         return mo_likely(mo_chunk_good(slot + MO_HEADER, slot + k->stride, state)) || owner == MO_STATE_BUSY ||
                aligned_chunk_good(slot, k, state);
@@ -110,11 +111,14 @@ static bool verify(const struct mo_slab *slab, unsigned from, unsigned to, unsig
                    struct mo_place *place, size_t *live)
 {
     const struct mo_class *k = &mo_sealed.classes[slab->class];
+    unsigned before = 0;
     for (unsigned i = from; i < to; i++) {
         uintptr_t slot = slab->base + MO_HEADER + (size_t)i * k->stride;
         unsigned state = load_state(mo_state_of(mo_granule_of(slot), k, slot));
+        bool mapped = state != 0 || before != 0; /* the slot before has its fence there */
+        before = state;
         *live += (state & MO_STATE_LIVE) != 0;
-        if (mo_unlikely(!looks_good(slot, k, state, mine, r)) && mo_heap_locate(slot, place) &&
+        if (mapped && mo_unlikely(!looks_good(slot, k, state, mine, r)) && mo_heap_locate(slot, place) &&
             stays_bad(place, state, mine, NULL))
             return false;
     }
@@ -214,6 +218,9 @@ static void check_cache(const struct mo_cache *c, bool *patient, const char *act
         const struct mo_class *k = &mo_sealed.classes[class];
         const uint32_t *top = &c->stock[class].top;
         uint32_t fifo = load_place(&c->stock[class].fifo), ready = load_place(top);
+        unsigned aside = __atomic_load_n(&c->aside[class], __ATOMIC_RELAXED);
+        if (aside != 0 && ready == MO_CACHE_ASIDE(k))
+            ready = k->ready_at + (aside - 1) * (uint32_t)sizeof(uintptr_t);
         if (ready < k->ready_at || ready > k->ready_end || fifo < k->fifo_at || fifo >= k->fifo_end)
             mo_report_metadata(action, (uintptr_t)top, NULL, PTRDIFF_MIN, "a thread cache's places are out of bounds");
         if (mo_cache_unused(c, class, ready, fifo))

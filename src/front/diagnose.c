@@ -65,6 +65,48 @@ void mo_report_raced(uintptr_t p, const char *action)
     mo_report_double_free(action, p, &chunk, PTRDIFF_MIN, "another thread has freed the chunk at the same time");
 }
 
+/* What the changed header of a plain chunk was: an underflow leaves its fields and a part of its MAC, an overflow of
+ * the chunk before the MAC. Sets *n to what was requested and gives the place of the first changed byte, from p; when
+ * nothing is left that says so, -MO_HEADER. */
+static ptrdiff_t header_change(uintptr_t p, const struct mo_place *place, size_t *n)
+{
+    enum { MAC = 4 };
+    uintptr_t room = place->slot + place->k->stride - p;
+    uint64_t header = mo_load64(p - MO_HEADER);
+    unsigned state = mo_state_load(place->state);
+    if ((uint8_t)header == mo_sealed.fence && ((header >> 8) & 63) == place->class && mo_header_slack(header) <= room) {
+        uint64_t changed = header ^ mo_mark_of(p, (uint32_t)header, state).header;
+        unsigned intact = 0; /* bytes of the MAC: with none these need not be its fields */
+        for (unsigned i = MO_HEADER - MAC; i < MO_HEADER; i++)
+            intact += (uint8_t)(changed >> (8 * i)) == 0;
+        if (intact == 0 || changed == 0)
+            return -MO_HEADER;
+        *n = room - mo_header_slack(header);
+        return (ptrdiff_t)(__builtin_ctzll(changed) / 8) - MO_HEADER;
+    }
+    for (unsigned origin = 0; origin < 4; origin++) {
+        for (size_t slack = 0; slack <= mo_min(room, UINT16_MAX); slack++) {
+            uint64_t was = mo_mark_of(p, mo_fields(place->class, (enum mo_origin)origin, slack), state).header;
+            if (was >> 32 != header >> 32)
+                continue;
+            *n = room - slack;
+            return (ptrdiff_t)(__builtin_ctzll(was ^ header) / 8) - MO_HEADER;
+        }
+    }
+    return -MO_HEADER;
+}
+
+static MO_NORETURN void report_header(uintptr_t p, const struct mo_place *place, struct mo_report_chunk *chunk,
+                                      const char *action)
+{
+    ptrdiff_t at = header_change(p, place, &chunk->requested);
+    mo_report_underflow(
+        action, p, chunk, at,
+        at < -(MO_HEADER / 2) && chunk->requested != SIZE_MAX
+            ? "the header before the chunk was changed from its start on: an overflow of the chunk before"
+            : "the header before the chunk was changed: an underflow, an overflow of the chunk before, or a forgery");
+}
+
 /* The slot is live, but the chunk at p does not verify. */
 static MO_NORETURN void report_live(uintptr_t p, const struct mo_place *place, const char *action)
 {
@@ -86,14 +128,13 @@ static MO_NORETURN void report_live(uintptr_t p, const struct mo_place *place, c
         break;
     }
     if (chunk.origin != NULL) /* another chunk of this slot verifies: p is beside its start */
-        mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is inside of a live chunk, not its start");
+        mo_report_bad_free(action, p, &chunk, (ptrdiff_t)(p - chunk.address),
+                           "the address is beside a live chunk's start");
     if (p % 16 != 0)
         mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is not aligned as a chunk's start is");
     if (p != place->slot + MO_HEADER)
         mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is not a chunk's start");
-    mo_report_underflow(
-        action, p, &chunk, -MO_HEADER,
-        "the header before the chunk was changed: an underflow, an overflow of the chunk before, or a forgery");
+    report_header(p, place, &chunk, action);
 }
 
 void mo_report_live_slot(const struct mo_place *place, const char *action)
@@ -102,9 +143,7 @@ void mo_report_live_slot(const struct mo_place *place, const char *action)
     mo_describe_slot(place, &chunk);
     if (chunk.origin != NULL) /* its header verifies */
         report_live(chunk.address, place, action);
-    mo_report_underflow(action, chunk.address, &chunk, -MO_HEADER,
-                        "the header before the chunk was changed: an underflow, an overflow of the chunk before, or a "
-                        "forgery");
+    report_header(chunk.address, place, &chunk, action);
 }
 
 static MO_NORETURN void report_large(uintptr_t p, const struct mo_large *l, const char *action)
@@ -114,7 +153,7 @@ static MO_NORETURN void report_large(uintptr_t p, const struct mo_large *l, cons
                                     .slot = l->open_size,
                                     .state = l->state != 0 ? "live, large" : "freed, large, inaccessible"};
     if (p != l->p)
-        mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is inside of a large chunk, not its start");
+        mo_report_bad_free(action, p, &chunk, (ptrdiff_t)(p - l->p), "the address is beside a large chunk's start");
     mo_report_double_free(action, p, &chunk, PTRDIFF_MIN, "the large chunk has been freed before");
 }
 

@@ -184,6 +184,7 @@ void mo_guarded_report(uintptr_t p, const char *action)
         mo_report_bad_free(action, p, NULL, PTRDIFF_MIN, "the address is in moat's guard pool, but in no chunk of it");
     mo_guarded_describe(g, &chunk);
     if (p != g->p)
-        mo_report_bad_free(action, p, &chunk, PTRDIFF_MIN, "the address is beside the start of a sampled chunk");
+        mo_report_bad_free(action, p, &chunk, (ptrdiff_t)(p - g->p),
+                           "the address is beside the start of a sampled chunk");
     mo_report_double_free(action, p, &chunk, PTRDIFF_MIN, "the sampled chunk has been freed before");
 }

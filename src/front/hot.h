@@ -133,16 +133,19 @@ void *MO_HOT(mo_malloc)(size_t n)
 static void release_far(uintptr_t p, bool told, size_t n, enum mo_origin origin);
 static void release_one(uintptr_t p, bool told, size_t n, enum mo_origin origin);
 
-/* Is the slot beside another one as its state word says, for sure? Of a large free one that is this cache's or its
- * shard's it looks at the ends, where what overruns arrives first. */
-static bool slot_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)
+/* Is the slot beside another one, behind it or before it, as its state word says, for sure? Of a large free one that is
+ * this cache's or its shard's it looks at the ends, where what overruns arrives first; of one that has never lived at
+ * what lies on a page of its neighbour's. */
+static bool slot_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot, bool behind)
 {
     enum { WHOLE = 1040, END = 72 };
     unsigned state = mo_state_load(mo_state_of(mo_granule_of(slot), k, slot)), owner = state & MO_STATE_OWNER;
     uintptr_t p = slot + MO_HEADER, end = slot + k->stride;
     if ((state & MO_STATE_LIVE) != 0)
         return MO_HOT(mo_chunk_good)(p, end, state);
-    if (state == 0 || (owner != MO_OWNER_SHARD && owner != c->expect)) /* 0: it has never lived, nor have its pages */
+    if (state == 0)
+        return behind ? mo_free_header_fault(mo_load64(slot), mo_sealed.fence) == 0 : mo_load64(end - MO_HEADER) == 0;
+    if (owner != MO_OWNER_SHARD && owner != c->expect)
         return true;
     mo_pair dirt = {0, 0};
     mo_payload_bits(p, k->stride <= WHOLE ? end : p + END, &dirt);
@@ -153,9 +156,9 @@ static bool slot_good(const struct mo_cache *c, const struct mo_class *k, uintpt
 static bool neighbours_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)
 {
     size_t in_slab = slot & (((size_t)1 << k->span_shift) - 1);
-    if (in_slab > MO_HEADER && !slot_good(c, k, slot - k->stride))
+    if (in_slab > MO_HEADER && !slot_good(c, k, slot - k->stride, false))
         return false;
-    return in_slab >= MO_HEADER + (size_t)(k->slots - 1) * k->stride || slot_good(c, k, slot + k->stride);
+    return in_slab >= MO_HEADER + (size_t)(k->slots - 1) * k->stride || slot_good(c, k, slot + k->stride, true);
 }
 
 /* What differs in a release: a short tail behind a small chunk or another one; a long tail; all, and the neighbours

@@ -14,7 +14,8 @@
 #include "mem/classes.h"
 
 /* Makes the free slot, whose state word must name `owner`, a live chunk whose payload is the first multiple
- * of align. The state word changes by compare and exchange: caches with MO_OWNER_SHARED share that name. */
+ * of align. r: for samples of a large slot; NULL: it is looked at whole. The state word changes by compare and
+ * exchange: caches with MO_OWNER_SHARED share that name. */
 static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, size_t align, enum mo_origin origin,
                       struct mo_random *r)
 {
@@ -34,7 +35,7 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
         return (void *)p;
     uintptr_t end = slot + place.k->stride;
     mo_store8(end, mo_sealed.fence);
-    if (mo_unlikely(mo_slot_dirt(slot, place.k, state, r) != 0))
+    if (mo_unlikely((r != NULL ? mo_slot_dirt(slot, place.k, state, r) : mo_slot_dirt_whole(slot, place.k)) != 0))
         mo_report_dirty_slot(slot, place.k, "malloc");
     p = mo_align_up(p, align);
     mo_chunk_seal(p, n, end, align > MO_ALIGN_PLAIN ? MO_CODE_ALIGNED + mo_log2(align) : place.class, origin, live);
@@ -46,12 +47,9 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
 static void *allocate_bare(unsigned class, size_t n, size_t align, enum mo_origin origin)
 {
     uintptr_t slot;
-    void *p = NULL;
-    struct mo_random *r = mo_thread_random();
-    if (mo_arena_take(0, class, MO_OWNER_SHARED, &slot, 1, r) == 1)
-        p = hand_out(slot, class, MO_OWNER_SHARED, n, align, origin, r);
-    mo_thread_random_done();
-    return p;
+    size_t got = mo_arena_take(0, class, MO_OWNER_SHARED, &slot, 1, mo_thread_random());
+    mo_thread_random_done(); /* a report must find no lock held */
+    return got == 1 ? hand_out(slot, class, MO_OWNER_SHARED, n, align, origin, NULL) : NULL;
 }
 
 /* A chunk of the class by the long way round. NULL without memory or address space for another slab. */
@@ -60,6 +58,7 @@ static void *allocate_class(unsigned class, size_t n, size_t align, enum mo_orig
     struct mo_cache *c = mo_thread_cache();
     if (c == NULL)
         return allocate_bare(class, n, align, origin);
+    mo_thread_settle(c, class);
     if (mo_cache_ready(c, class) == 0 && mo_thread_refill(c, class) == 0)
         return NULL;
     return hand_out(mo_cache_pop(c, &c->stock[class]), class, c->owner, n, align, origin, c->random);
@@ -137,6 +136,7 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
 static void tend(struct mo_cache *c, unsigned class)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
+    mo_thread_settle(c, class);
     if (c->stock[class].top >= k->ready_end)
         mo_thread_flush(c, class);
     if (c->random->left < k->draw) {
@@ -188,9 +188,13 @@ static bool find_chunk(uintptr_t p, struct mo_place *place, const char *action)
 {
     place->k = NULL;
     bool good = mo_heap_locate(p, place) && (place->seen & MO_STATE_LIVE) != 0;
-    if (good && place->class == MO_CLASS_ZERO)
+    if (good && place->class == MO_CLASS_ZERO) {
         good = p == place->slot + MO_HEADER;
-    else if (good)
+        /* There is no header whose MAC would cover the class. */
+        if (mo_unlikely(!mo_slab_agrees((uint32_t)(place->slab - mo_sealed.slabs), place->class, place->shard)))
+            mo_report_metadata(action, p, NULL, PTRDIFF_MIN,
+                               "a slab's description and the table of addresses disagree");
+    } else if (good)
         good = p % 8 == 0 && p >= place->slot + MO_HEADER &&
                mo_chunk_good(p, place->slot + place->k->stride, place->seen) && gap_is_clean(place, p);
     if (!good && place->k != NULL && (place->seen & MO_STATE_LIVE) != 0 && mo_state_load(place->state) != place->seen)
@@ -247,16 +251,21 @@ static void release(uintptr_t p, struct mo_routine used)
     release_place(&place, c);
 }
 
+/* malloc's family gives back aligned chunks too, by free_sized those that realloc left where they were; plain delete
+ * does not. */
+static size_t any_align(enum mo_origin origin)
+{
+    return origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;
+}
+
 void mo_release_slow(void *p, enum mo_origin origin)
 {
-    /* malloc's family gives back aligned chunks too, plain delete does not. */
-    size_t align = origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;
-    release((uintptr_t)p, (struct mo_routine){origin, align, MO_NOT_TOLD, mo_origin_release_name(origin)});
+    mo_release_aligned(p, any_align(origin), origin);
 }
 
 void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin)
 {
-    mo_release_sized_aligned(p, n, 0, origin);
+    mo_release_sized_aligned(p, n, any_align(origin), origin);
 }
 
 void mo_release_aligned(void *p, size_t align, enum mo_origin origin)

@@ -10,15 +10,23 @@
 
 static struct mo_lock start_lock;
 
-/* Streams of the modules that draw without a thread's: heap, large mappings, threads without a cache. */
-enum { STREAM_HEAP, STREAM_LARGE, STREAM_THREADS, STREAMS };
+enum {
+    NEST = 1 << 20
+}; /* address space for the tables of start, of which most are never touched: 500 KiB in production */
 
-static struct mo_random *streams(void)
+/* Streams of the modules that draw without a thread's: heap, large mappings, threads without a cache; and that of the
+ * first thread. They fill a page. */
+enum { STREAM_HEAP, STREAM_LARGE, STREAM_THREADS, STREAMS, STREAM_FIRST = STREAMS };
+
+static struct mo_random *streams(bool *wiped)
 {
     size_t page = mo_sealed.features.page;
     struct mo_random *r = mo_os_map_guarded(page, "moat random");
-    if (r != NULL && mo_sealed.options.seed == 0) /* else a child goes on with its parent's numbers */
-        (void)mo_os_wipe_on_fork(r, page);
+    if (r == NULL)
+        mo_panic("no memory at start");
+    /* With a seed a child goes on with its parent's numbers. */
+    *wiped = mo_sealed.options.seed != 0 || mo_os_wipe_on_fork(r, page);
+    mo_os_populate(r, page);
     return r;
 }
 
@@ -45,6 +53,7 @@ static void choose_shards(void)
 
 static void start_locked(void)
 {
+    mo_os_populate(&mo_sealed_page, sizeof mo_sealed_page); /* here and elsewhere: a page fault takes longer */
     mo_os_start(&mo_sealed.features);
     mo_options_load(&mo_sealed.options, mo_sealed.features.secure);
     if (mo_sealed.options.guards != MO_GUARDS_AUTO)
@@ -53,13 +62,15 @@ static void start_locked(void)
     mo_random_start();
     mo_cache_start();
     mo_classes_start();
-    struct mo_random *r = streams();
-    if (r == NULL)
-        mo_panic("no memory at start");
+    mo_os_nest_open(mo_max(NEST, 64 * mo_sealed.features.page), mo_sealed.features.guard_install);
+    bool wiped;
+    struct mo_random *r = streams(&wiped);
     draw_keys(&r[STREAM_HEAP]);
-    if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) || !mo_arena_start())
+    if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) || !mo_arena_start() ||
+        !mo_cache_first(&r[STREAM_FIRST], wiped))
         mo_panic("no address space at start: see RLIMIT_AS (ulimit -v)");
-    mo_thread_start(&r[STREAM_THREADS], r, STREAMS);
+    mo_thread_start(&r[STREAM_THREADS], r, wiped ? 0 : STREAMS);
+    mo_os_nest_close();
     mo_sealed.small_last = (uint8_t)mo_class_of(MO_CLEAR_INLINE - MO_HEADER);
     mo_sealed.aes = mo_hot_has_aes() && mo_sealed.features.aes && mo_sealed.options.mac == MO_MAC_AUTO;
     mo_sealed.aes_heap_size = mo_sealed.aes ? mo_sealed.heap_size : 0;

@@ -15,8 +15,9 @@ static pthread_key_t exit_key;
 static bool have_exit_key;
 static struct mo_lock shared_lock;
 static struct mo_random *shared_random;
-static struct mo_random *streams; /* every stream that is no thread's */
-static size_t stream_count;
+static struct mo_random *streams; /* those that are no thread's */
+static size_t stream_count;       /* 0 where the kernel wipes them in a forked child */
+static bool fork_alone;           /* the process that forks has this one thread */
 
 /* In a forked child: its cache, until its first need. Children that call exec never touch it. */
 static __thread struct mo_cache *inherited __attribute__((tls_model("initial-exec")));
@@ -62,6 +63,7 @@ static void put_clean(struct mo_cache *c, unsigned class, uintptr_t *slots, size
 size_t mo_thread_refill(struct mo_cache *c, unsigned class)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
+    mo_thread_settle(c, class);
     size_t room = (k->ready_end - k->ready_at) / sizeof(uintptr_t);
     size_t want = mo_min(c->batch[class], room);
     size_t got = mo_arena_take(c->shard, class, c->owner, mo_cache_at(c, k->ready_at), want, c->random);
@@ -109,6 +111,7 @@ void mo_thread_drain(struct mo_cache *c)
 {
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
+        mo_thread_settle(c, class);
         put_clean(c, class, mo_cache_at(c, k->ready_at), mo_cache_ready(c, class));
         c->stock[class].top = k->ready_at;
         /* The random half and the queue lie side by side. */
@@ -132,30 +135,49 @@ static void new_lives(struct mo_cache *c, const struct mo_class *k, const uintpt
     }
 }
 
-/* What a child found ready is in another order than in its parent and siblings, and what it found ready or waiting gets
- * other headers. Else each child of a server that forks for each request would put the same chunks at the same places
- * with the same headers, and what one child's death tells would hold in the next one (attack fork_oracle). A fuzzer's
- * children are to be alike, and cheap. */
-static void part_from_siblings(struct mo_cache *c)
+/* What a child found ready of a class is in another order than in its parent and siblings, and what it found ready or
+ * waiting gets other headers. Else each child of a server that forks for each request would put the same chunks at the
+ * same places with the same headers, and what one child's death tells would hold in the next one (attack fork_oracle).
+ * A fuzzer's children are to be alike, and cheap. */
+static void part_from_siblings(struct mo_cache *c, const struct mo_class *k, struct mo_stock *s)
+{
+    uintptr_t *ready = mo_cache_at(c, k->ready_at);
+    size_t n = (s->top - k->ready_at) / sizeof *ready;
+    for (size_t i = n; i > 1; i--) {
+        size_t j = mo_random_below(c->random, (uint32_t)i);
+        uintptr_t swap = ready[i - 1];
+        ready[i - 1] = ready[j];
+        ready[j] = swap;
+    }
+    new_lives(c, k, ready, n);
+    uint32_t from = s->fifo, to = (uint32_t)mo_min(k->fifo_end, from + NEXT_OUT * sizeof *ready);
+    new_lives(c, k, mo_cache_at(c, from), (to - from) / sizeof *ready);
+    to = (uint32_t)mo_min(from, k->fifo_at + NEXT_OUT * sizeof *ready - (to - from));
+    new_lives(c, k, mo_cache_at(c, k->fifo_at), (to - k->fifo_at) / sizeof *ready);
+}
+
+/* In a forked child: that is done for each class at its first need. Most children need few, and each class is two or
+ * three pages that would be copied. */
+static void set_aside(struct mo_cache *c)
 {
     for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
-        uintptr_t *ready = mo_cache_at(c, k->ready_at);
-        size_t n = mo_cache_ready(c, class);
-        if (n == 0 && c->stock[class].fifo == k->fifo_at)
-            continue; /* never used, and its pages untouched */
-        for (size_t i = n; i > 1; i--) {
-            size_t j = mo_random_below(c->random, (uint32_t)i);
-            uintptr_t swap = ready[i - 1];
-            ready[i - 1] = ready[j];
-            ready[j] = swap;
-        }
-        new_lives(c, k, ready, n);
-        uint32_t from = c->stock[class].fifo, to = (uint32_t)mo_min(k->fifo_end, from + NEXT_OUT * sizeof *ready);
-        new_lives(c, k, mo_cache_at(c, from), (to - from) / sizeof *ready);
-        to = (uint32_t)mo_min(from, k->fifo_at + NEXT_OUT * sizeof *ready - (to - from));
-        new_lives(c, k, mo_cache_at(c, k->fifo_at), (to - k->fifo_at) / sizeof *ready);
+        struct mo_stock *s = &c->stock[class];
+        if (c->aside[class] != 0 || (s->top == k->ready_at && s->fifo == k->fifo_at))
+            continue; /* still is, from before another fork; or never used, and its pages untouched */
+        c->aside[class] = (uint8_t)(mo_cache_ready(c, class) + 1);
+        s->top = MO_CACHE_ASIDE(k);
     }
+}
+
+void mo_thread_settle(struct mo_cache *c, unsigned class)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    if (mo_likely(c->aside[class] == 0))
+        return;
+    c->stock[class].top = k->ready_at + (uint32_t)(mo_cache_ready(c, class) * sizeof(uintptr_t));
+    c->aside[class] = 0;
+    part_from_siblings(c, k, &c->stock[class]);
 }
 
 struct mo_cache *mo_thread_cache(void)
@@ -167,7 +189,7 @@ struct mo_cache *mo_thread_cache(void)
         c = mo_cache_mine = inherited;
         inherited = NULL;
         if (mo_sealed.options.profile != MO_PROFILE_FUZZ && mo_sealed.options.seed == 0)
-            part_from_siblings(c);
+            set_aside(c);
         if (mo_sampler_is_dense())
             mo_sampler_charge(c, 0);
         return c;
@@ -198,28 +220,16 @@ static void thread_exit(void *round)
     mo_cache_give(c);
 }
 
-#if defined(__GLIBC__)
+/* Glibc's, which says so before the first thread is made: without another thread nobody can be in the middle of a
+ * change, and the locks' pages need not be copied. */
 extern char __libc_single_threaded __attribute__((weak));
-#endif
-
-/* Where there is no other thread the locks are left alone: they lie on some twenty pages, which parent and child would
- * both have to copy for them. */
-static bool is_alone(void)
-{
-#if defined(__GLIBC__)
-    return &__libc_single_threaded != NULL && __libc_single_threaded != 0;
-#else
-    return false;
-#endif
-}
-
-static bool forking_alone;
 
 static void before_fork(void)
 {
-    if (is_alone() != forking_alone)
-        forking_alone = !forking_alone;
-    if (forking_alone)
+    bool alone = &__libc_single_threaded != NULL && __libc_single_threaded != 0;
+    if (fork_alone != alone)
+        fork_alone = alone;
+    if (alone)
         return;
     mo_lock(&shared_lock);
     mo_cache_lock();
@@ -232,7 +242,7 @@ static void before_fork(void)
 
 static void after_fork(void)
 {
-    if (forking_alone)
+    if (fork_alone)
         return;
     mo_lock_fork_end();
     mo_pool_unlock();
@@ -257,8 +267,7 @@ static void forked_child(void)
         inherited = mine;
         mo_cache_mine = (struct mo_cache *)(uintptr_t)&mo_cache_none;
     }
-    /* The kernel has wiped them, unless it is older than 4.14. */
-    for (size_t i = 0; i < stream_count && mo_sealed.options.seed == 0; i++)
+    for (size_t i = 0; i < stream_count; i++)
         streams[i].left = streams[i].seeded = 0;
     after_fork();
 }

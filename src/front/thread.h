@@ -7,6 +7,10 @@
 /* The calling thread's cache, made if it has none; NULL when it is about to end or there is no memory. */
 struct mo_cache *mo_thread_cache(void);
 
+/* A class of a forked child's cache that has been set aside comes into use: before anything is taken from it or added
+ * to it. */
+void mo_thread_settle(struct mo_cache *c, unsigned class);
+
 /* Fills the stock of a class; how many slots it holds now. */
 size_t mo_thread_refill(struct mo_cache *c, unsigned class);
 
@@ -21,7 +25,7 @@ struct mo_random *mo_thread_random(void);
 void mo_thread_random_done(void);
 
 /* Part of start-up: the key whose destructor runs at thread exit. shared: the stream of threads without a cache;
- * all[count]: the streams that a forked child seeds anew. */
+ * all[count]: the streams that a forked child has to mark for a new key. */
 void mo_thread_start(struct mo_random *shared, struct mo_random *all, size_t count);
 
 #endif

@@ -61,7 +61,7 @@ static void size_cache(struct mo_class *k, size_t *at)
     k->fifo_end = (uint32_t)(k->fifo_at + fifo * sizeof(uintptr_t));
     k->ready_at = k->fifo_end + (uint32_t)sizeof(uintptr_t); /* a 0 between, which ends the stack */
     k->ready_end = (uint32_t)(k->ready_at + ready * sizeof(uintptr_t));
-    *at = k->ready_end;
+    *at = k->ready_end + sizeof(uintptr_t);         /* always 0: see MO_CACHE_ASIDE */
     k->gate_end = o->neighbours ? 0 : k->ready_end; /* to verify a chunk's neighbours is for free's slow half */
     /* Never of a class that the hot path looks at whole: its slow half would forgive what it has found. */
     k->sampled = mo_class_capacity(k) - MO_HEADER > mo_max(o->zero_check, MO_MEDIUM_MAX);

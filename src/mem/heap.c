@@ -1,6 +1,7 @@
 #include "mem/heap.h"
 
 #include "diag/report.h"
+#include "mem/table.h"
 
 enum {
     WINDOWS = 4096,
@@ -8,16 +9,10 @@ enum {
     SMALL_WINDOW = 1 << 20, /* profile embedded and 32-bit */
     LARGEST_WINDOW = 64 << 20,
     LARGEST_REGION = 16 << 20,
-    COMMIT_STEP = 64 << 10,
+    FIRST_PLACES = 256,   /* for the first window: 128 KiB of the address table */
     DIRECT_SLABS = 16384, /* on 32-bit: a GiB of the smallest slots, more of larger ones */
     PLACING_TRIES = 64,
     SMALLEST_SPAN = MO_GRANULE,
-};
-
-/* A table that grows within its own reservation; what is not yet in use is inaccessible. */
-struct table {
-    char *base;
-    size_t size, open, used;
 };
 
 struct window {
@@ -32,52 +27,45 @@ static struct mo_lock heap_lock;
 static struct mo_random *heap_random;
 static struct window *windows;
 static size_t window_count, window_bytes;
-static struct table states, slabs, lists;
+static struct mo_table states, slabs, lists;
 static bool direct; /* 32-bit: the table covers all addresses and windows are mapped one by one */
 static size_t guards, slab_mappings;
 static size_t slab_count = 1; /* atomic: read without the lock */
 
-static bool table_reserve(struct table *t, size_t size, const char *name)
+/* The next part of a reservation, with an inaccessible page behind it. */
+static char *part_of(char **at, size_t size)
+{
+    char *part = *at;
+    *at += mo_align_up(size, mo_sealed.features.page) + mo_sealed.features.page;
+    return part;
+}
+
+/* Reserves what the tables may grow to, for that many bytes of granules and that many slabs. The address table lies
+ * right before the descriptors and is used from its end (see place_window): there both need one page table. */
+static bool reserve_tables(size_t granule_bytes, size_t slab_most)
 {
     size_t page = mo_sealed.features.page;
-    size = mo_align_up(size, page);
-    t->base = mo_os_reserve(0, size + 2 * page, page);
-    if (t->base == NULL)
+    size_t state_bytes = slab_most * (SMALLEST_SPAN / 32) * sizeof(uint16_t);
+    size_t slab_bytes = slab_most * sizeof(struct mo_slab), list_bytes = slab_most * 4 * sizeof(uint32_t);
+    size_t size = state_bytes + slab_bytes + list_bytes + granule_bytes + 9 * page; /* each rounded up, and guards */
+    char *base = mo_os_reserve(0, size, page), *at = base + page;
+    if (base == NULL)
         return false;
-    t->base += page;
-    t->size = size;
-    t->open = t->used = 0;
-    mo_os_name(t->base, size, name);
+    states.rest = part_of(&at, states.rest_size = state_bytes);
+    lists.rest = part_of(&at, lists.rest_size = list_bytes);
+    char *granules = part_of(&at, granule_bytes);
+    slabs.base = part_of(&at, slabs.size = mo_align_up(slab_bytes, page));
+    if (!mo_os_read_only(granules, granule_bytes)) {
+        mo_os_unmap(base, size);
+        return false;
+    }
+    mo_os_name(base, size, "moat tables");
+    mo_sealed.granules = (struct mo_granule *)granules;
     return true;
 }
 
-static void table_release(struct table *t)
-{
-    size_t page = mo_sealed.features.page;
-    if (t->base != NULL)
-        mo_os_unmap(t->base - page, t->size + 2 * page);
-    t->base = NULL;
-}
-
-/* The next `bytes` of the table, zero; NULL without memory. */
-static void *table_take(struct table *t, size_t bytes)
-{
-    if (bytes > t->size - t->used)
-        return NULL;
-    if (t->used + bytes > t->open) {
-        size_t step = mo_max(mo_max(COMMIT_STEP, t->open / 2), bytes);
-        step = mo_min(mo_align_up(step, mo_sealed.features.page), t->size - t->open);
-        if (!mo_os_open(t->base + t->open, step))
-            return NULL;
-        t->open += step;
-    }
-    void *p = t->base + t->used;
-    __atomic_store_n(&t->used, t->used + bytes, __ATOMIC_RELAXED); /* mo_slab_agrees has no lock */
-    return p;
-}
-
 /* Reserves the heap and its tables for `size` bytes of heap; all or nothing. */
-static bool reserve(size_t size, struct mo_random *r, struct table *granules)
+static bool reserve(size_t size, struct mo_random *r)
 {
     size_t slab_most = size / SMALLEST_SPAN;
     if (direct)
@@ -86,16 +74,13 @@ static bool reserve(size_t size, struct mo_random *r, struct table *granules)
     /* 47-bit addresses less a quarter at the top, where libraries and stacks are. Taken as a hint only. */
     uintptr_t hint = sizeof(uintptr_t) < 8 ? 0 : (uintptr_t)(mo_random_u64(r) % 0x5fff00000000ull + 0x100000000ull);
     if (!direct) {
-        size_t align = mo_min(size, LARGEST_WINDOW);
+        size_t align = mo_min(size, FIRST_WINDOW);
         base = mo_os_reserve(mo_align_down(hint, align), size, align);
         if (base == NULL)
             return false;
     }
-    if (table_reserve(granules, ((size >> MO_GRANULE_SHIFT) + 1) * sizeof(struct mo_granule), "moat granules") &&
-        mo_os_read_only(granules->base, granules->size) &&
-        table_reserve(&states, slab_most * (SMALLEST_SPAN / 32) * sizeof(uint16_t), "moat states") &&
-        table_reserve(&slabs, slab_most * sizeof(struct mo_slab), "moat slabs") &&
-        table_reserve(&lists, slab_most * 4 * sizeof(uint32_t), "moat lists")) {
+    size_t granule_bytes = ((size >> MO_GRANULE_SHIFT) + direct) * sizeof(struct mo_granule);
+    if (reserve_tables(mo_align_up(granule_bytes, mo_sealed.features.page), slab_most)) {
         /* Every address but the first granule's: 0, which a stack without a ready slot has on top, lies outside. */
         mo_sealed.heap_base = direct ? MO_GRANULE : (uintptr_t)base;
         mo_sealed.heap_size = direct ? 0 - (size_t)MO_GRANULE : size;
@@ -103,17 +88,12 @@ static bool reserve(size_t size, struct mo_random *r, struct table *granules)
     }
     if (base != NULL)
         mo_os_unmap(base, size);
-    table_release(granules);
-    table_release(&states);
-    table_release(&slabs);
-    table_release(&lists);
     return false;
 }
 
 bool mo_heap_start(struct mo_random *r)
 {
     const struct mo_sealed_data *s = &mo_sealed;
-    struct table granules = {0};
     size_t size = mo_pow2_floor(s->options.heap_reserve);
 
     heap_random = r;
@@ -123,19 +103,20 @@ bool mo_heap_start(struct mo_random *r)
     /* A limited address space is shared with large chunks, libraries and stacks: half at most. */
     while (!direct && size > s->features.address_limit / 2)
         size /= 2;
-    while (size >= SMALL_WINDOW && !reserve(size, r, &granules))
+    while (size >= SMALL_WINDOW && !reserve(size, r))
         size /= 2;
     if (size < SMALL_WINDOW)
         return false;
     if (!direct)
         mo_os_name((void *)s->heap_base, size, "moat heap");
-    mo_sealed.granules = (struct mo_granule *)granules.base;
+    windows = mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
+    if (windows == NULL || !mo_table_start(&states, "moat states") || !mo_table_start(&lists, "moat lists"))
+        return false;
+    mo_os_populate(windows, mo_sealed.features.page);
     mo_sealed.states = (uint16_t *)states.base;
     mo_sealed.slabs = (struct mo_slab *)slabs.base;
-    windows = mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
     /* The first state words stand for every address without a region: never live. Slab 0 is nobody's. */
-    return windows != NULL && table_take(&states, MO_CACHE_LINE) != NULL &&
-           table_take(&slabs, sizeof(struct mo_slab)) != NULL;
+    return mo_table_take(&states, MO_CACHE_LINE) != NULL && mo_table_take(&slabs, sizeof(struct mo_slab)) != NULL;
 }
 
 static bool is_free_place(uintptr_t at, size_t size)
@@ -152,8 +133,11 @@ static uintptr_t place_window(size_t size)
     size_t places = mo_sealed.heap_size / size;
     if (places == 0)
         return 0;
+    /* The first one is among the last: its part of the address table is then at the table's end. Its address is as
+     * random as if it were anywhere, because the reservation's is. */
+    size_t from = window_count == 0 && places > FIRST_PLACES ? places - FIRST_PLACES : 0;
     for (unsigned i = 0; i < PLACING_TRIES; i++) {
-        uintptr_t at = mo_sealed.heap_base + (uintptr_t)(mo_random_u64(heap_random) % places) * size;
+        uintptr_t at = mo_sealed.heap_base + (uintptr_t)(from + mo_random_u64(heap_random) % (places - from)) * size;
         if (is_free_place(at, size))
             return at;
     }
@@ -169,7 +153,10 @@ static bool open_granules(uintptr_t base, size_t size)
     size_t page = mo_sealed.features.page;
     uintptr_t first = mo_align_down((uintptr_t)mo_granule_of(base), page);
     uintptr_t last = mo_align_up((uintptr_t)mo_granule_of(base + size - 1) + sizeof(struct mo_granule), page);
-    return mo_os_open((void *)first, last - first);
+    bool open = mo_os_open((void *)first, last - first);
+    if (open)
+        mo_os_populate((void *)first, last - first);
+    return open;
 }
 
 /* Makes the window's pages accessible behind guard markers, or, with *markers false, leaves them inaccessible for
@@ -273,10 +260,10 @@ static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned s
     const struct mo_class *k = &mo_sealed.classes[class];
     size_t count = size >> k->span_shift;
     size_t word_bytes = mo_align_up((size >> k->word_shift) * sizeof(uint16_t), MO_CACHE_LINE);
-    uint16_t *words = table_take(&states, word_bytes);
+    uint16_t *words = mo_table_take(&states, word_bytes);
     if (words == NULL)
         return 0;
-    struct mo_slab *descriptors = table_take(&slabs, count * sizeof(struct mo_slab));
+    struct mo_slab *descriptors = mo_table_take(&slabs, count * sizeof(struct mo_slab));
     if (descriptors == NULL) {
         states.used -= word_bytes;
         return 0;
@@ -332,7 +319,7 @@ size_t mo_heap_slab_count(void)
 uint32_t *mo_heap_list(size_t count)
 {
     mo_lock(&heap_lock);
-    uint32_t *list = table_take(&lists, count * sizeof *list);
+    uint32_t *list = mo_table_take(&lists, count * sizeof *list);
     mo_unlock(&heap_lock);
     return list;
 }
@@ -473,8 +460,8 @@ void mo_heap_unlock(void)
 
 void mo_heap_figures(struct mo_heap_figures *f)
 {
-    f->metadata = states.used + slabs.used + lists.used + window_count * sizeof *windows +
-                  (window_bytes >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
+    f->metadata = states.before + states.used + slabs.used + lists.before + lists.used +
+                  window_count * sizeof *windows + (window_bytes >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
     f->windows = window_count;
     f->guards = __atomic_load_n(&guards, __ATOMIC_RELAXED);
     f->mappings = window_count + __atomic_load_n(&slab_mappings, __ATOMIC_RELAXED);

@@ -87,7 +87,8 @@ MO_INLINE const struct mo_granule *mo_granule_of(uintptr_t p)
  * slots are at least 1 << word_shift apart. Any address of the heap has a word. */
 MO_INLINE uint16_t *mo_state_of(const struct mo_granule *g, const struct mo_class *k, uintptr_t slot)
 {
-    return &mo_sealed.states[g->bias + (slot >> k->word_shift)]; /* the sum first: bias alone is no index */
+    /* The sum first: bias alone is no index. It may be negative: the table's first part lies apart from the rest. */
+    return &mo_sealed.states[(ptrdiff_t)(g->bias + (slot >> k->word_shift))];
 }
 
 MO_INLINE uint16_t mo_state_load(const uint16_t *s)

@@ -69,8 +69,7 @@ static bool grow_table_locked(void)
     for (size_t i = 0; i < old_room; i++)
         if (old[i].p != 0)
             *mo_large_entry_locked(old[i].p) = old[i];
-    size_t page = mo_sealed.features.page;
-    mo_os_unmap((char *)old - page, mo_align_up(old_room * sizeof *old, page) + 2 * page);
+    mo_os_unmap_guarded(old, old_room * sizeof *old);
     return true;
 }
 

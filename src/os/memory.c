@@ -53,12 +53,14 @@ static void *map(void *hint, size_t size, int protection, int flags)
 
 static bool advise(void *p, size_t size, int advice)
 {
+    enum { TRIES = 100 };
     int saved = errno;
     int result;
-    /* Guard installation may be interrupted and then asks to be called again. */
+    /* Guard installation may be interrupted and then asks to be called again; a filter may say so for ever. */
+    unsigned tries = advice == MADV_GUARD_INSTALL ? TRIES : 1;
     do
         result = madvise(p, size, advice);
-    while (result != 0 && (errno == EAGAIN || errno == EINTR) && advice == MADV_GUARD_INSTALL);
+    while (result != 0 && (errno == EAGAIN || errno == EINTR) && --tries > 0);
     errno = saved;
     return result == 0;
 }
@@ -98,11 +100,60 @@ void *mo_os_reserve(uintptr_t hint, size_t size, size_t align)
     return start;
 }
 
+/* The nest, filled from its end down, so that it begins beside what the loader has mapped: page tables that are there
+ * already serve it. One thread uses it, at start. */
+static char *nest;
+static size_t nest_size, nest_left; /* left: below what is taken */
+static bool nest_markers, nest_closed = true;
+
+void mo_os_nest_open(size_t size, bool markers)
+{
+    nest = map(NULL, size, PROT_NONE, MAP_NORESERVE);
+    nest_left = nest_size = nest != NULL ? size : 0;
+    nest_markers = markers;
+    nest_closed = false;
+}
+
+void mo_os_nest_close(void)
+{
+    nest_closed = true;
+}
+
+/* Guard markers keep its parts in one mapping. Locked memory takes none: then by protection. */
+static char *take_from_nest(size_t size, size_t page)
+{
+    if (nest_closed || nest_left < 2 * page || size > nest_left - 2 * page)
+        return NULL;
+    char *p = nest + nest_left - page - size;
+    if (!nest_markers || !protect(p, size + page, PROT_READ | PROT_WRITE) ||
+        !advise(p + size, page, MADV_GUARD_INSTALL)) {
+        if (!protect(p + size, page, PROT_NONE) || !protect(p, size, PROT_READ | PROT_WRITE))
+            return NULL;
+    }
+    nest_left = (size_t)(p - nest);
+    return p;
+}
+
+void mo_os_unmap_guarded(void *p, size_t size)
+{
+    size_t page = mo_os_page_size();
+    size = mo_align_up(size, page);
+    if ((uintptr_t)p - (uintptr_t)nest >= nest_size)
+        mo_os_unmap((char *)p - page, size + 2 * page);
+    else if (!mo_os_guard(p, size) && mo_os_purge(p, size))
+        (void)!mo_os_close(p, size);
+}
+
 void *mo_os_map_guarded(size_t size, const char *name)
 {
     size_t page = mo_os_page_size();
     size = mo_align_up(size, page);
-    char *p = map(NULL, size + 2 * page, PROT_NONE, MAP_NORESERVE);
+    char *p = take_from_nest(size, page);
+    if (p != NULL) {
+        mo_os_name(p, size, name);
+        return p;
+    }
+    p = map(NULL, size + 2 * page, PROT_NONE, MAP_NORESERVE);
     if (p == NULL)
         return NULL;
     if (!protect(p + page, size, PROT_READ | PROT_WRITE)) {

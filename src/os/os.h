@@ -30,8 +30,15 @@ void mo_os_start(struct mo_os_features *f);
  * hint is an address to try, or 0. NULL when there is no room. */
 void *mo_os_reserve(uintptr_t hint, size_t size, size_t align) MO_CHECKED;
 
-/* Maps size bytes of readable, writable zeros between two inaccessible pages of its own. */
+/* Maps size bytes of readable, writable zeros between two inaccessible pages. */
 void *mo_os_map_guarded(size_t size, const char *name) MO_CHECKED;
+void mo_os_unmap_guarded(void *p, size_t size);
+
+/* From open to close mo_os_map_guarded maps side by side in one reservation of size bytes, while there is room, with an
+ * inaccessible page between any two: small tables then share page tables, each of which costs as much as several pages,
+ * and with markers (features.guard_install) one mapping. Only at start, by one thread. */
+void mo_os_nest_open(size_t size, bool markers);
+void mo_os_nest_close(void);
 
 bool mo_os_open(void *p, size_t size) MO_CHECKED;  /* inaccessible reservation -> readable, writable */
 bool mo_os_close(void *p, size_t size) MO_CHECKED; /* -> inaccessible; contents stay until purged */

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -129,6 +130,27 @@ Test(realloc, large_growth_and_shrinking)
         cr_assert(filled(p, n, 6), "shrunk to %zu", n);
     }
     free(p);
+}
+
+/* What realloc has returned is plain to the program, also where it left an aligned chunk in its place: C23 lets
+ * free_sized have it. Anything else would be a warning
+ * on stderr. */
+Test(realloc, what_was_aligned_is_plain_after_it)
+{
+    static const size_t sizes[] = {100, 3000, 20000, 300000};
+    int ends[2], kept = dup(2);
+    cr_assert(kept >= 0 && pipe(ends) == 0 && dup2(ends[1], 2) == 2);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char *p = aligned_alloc(4096, sizes[i]);
+        cr_assert_not_null(p);
+        p = realloc(p, sizes[i] + 8);
+        cr_assert_not_null(p);
+        free_sized(p, sizes[i] + 8);
+    }
+    dup2(kept, 2);
+    close(ends[1]);
+    char said[200] = "";
+    cr_assert_eq(read(ends[0], said, sizeof said - 1), 0, "%s", said);
 }
 
 #if !MO_NO_INTERPOSE

@@ -80,8 +80,9 @@ Test(refusal, bad_alignments)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         volatile size_t align = bad[i];
         EXPECT_REFUSAL(aligned_alloc(align, 100), EINVAL);
-        EXPECT_REFUSAL(memalign(align, 100), EINVAL);
     }
+    volatile size_t align = SIZE_MAX / 2 + 2;
+    EXPECT_REFUSAL(memalign(align, 100), EINVAL);
 }
 
 Test(refusal, alignments_that_cannot_be_had)

@@ -57,7 +57,7 @@ MUTATIONS = [
         (AES, "mo_aes_rounds(p, fields", "mo_aes_rounds(p & 0, fields"),)),
 
     Mutation("P2", "new lives of what a forked child finds ready", ("fork_oracle",), (
-        ("src/front/thread.c", "            part_from_siblings(c);\n", "            c->shard += 0;\n"),)),
+        ("src/front/thread.c", "            set_aside(c);\n", "            c->shard += 0;\n"),)),
 
     Mutation("P3", "generation and state in the MAC", ("replay",), (STATE_IN_MAC,)),
     Mutation("P3", "the check at free that the slot is live", ("replay", "double_free"), (LIVE_CHECK, STATE_IN_MAC)),
@@ -128,10 +128,8 @@ MUTATIONS = [
         ("src/arena/arena.c", "unsigned w = mo_random_below_small(r, words), pass", "unsigned w = 0, pass"),
         ("src/arena/arena.c", "for (size_t i = n; i > 1; i--) {", "for (size_t i = 0; i > 1; i--) {"))),
     Mutation("P8", "new keys in a forked child", ("placement_fork",), (
-        ("src/cache/cache.c", "        c->random->left = 0;\n        c->random->seeded = 0;\n", ""),
-        ("src/front/thread.c", "streams[i].left = streams[i].seeded = 0;", "streams[i].left += 0;"),
         ("src/os/memory.c", "    return advise(p, size, MADV_WIPEONFORK);\n}\n\nbool mo_os_move",
-         "    return true;\n}\n\nbool mo_os_move"))),
+         "    return true;\n}\n\nbool mo_os_move"),)),
 
     Mutation("P9", "guards behind slabs", ("P9",), (
         ("src/mem/heap.c", "if (!mo_os_unguard((void *)slab->base, k->slab_bytes))",

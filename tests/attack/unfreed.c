@@ -1,7 +1,8 @@
-/* P16: damage to a chunk that the program never frees.
- * SIZE DAMAGE NOTICED. DAMAGE: `past` and `before` change a byte behind or before a live chunk, `freed` one of a freed
- * chunk, `none` is the twin. NOTICED, how it is to come to light: `exit`, `child` (exit of a forked child), `call`
- * (moat_check_heap), `free` of the chunk behind, `patrol` while chunks of the size are allocated. */
+/* P16: damage to a chunk that the program never frees. SIZE DAMAGE NOTICED.
+ * DAMAGE: `past` and `before` change a byte behind or before a live chunk, `header` one of the header behind it,
+ * whether or not a chunk is or ever was there, `freed` one of a freed chunk, `none` is the twin.
+ * NOTICED, how it is to come to light: `exit`, `child` (exit of a forked child), `call` (moat_check_heap), `free` of
+ * the chunk behind, `own` free of the chunk before, `patrol` while chunks of the size are allocated. */
 #include <dlfcn.h>
 
 #include "attack.h"
@@ -18,6 +19,8 @@ static void damage(void)
         victim[size] ^= 1;
     else if (word_is(words, 2, "before"))
         victim[-1] ^= 1;
+    else if (word_is(words, 2, "header"))
+        victim[slot_bytes(size) - 5] ^= 1;
     else if (word_is(words, 2, "freed"))
         victim[size / 2] ^= 1;
     else if (!word_is(words, 2, "none"))
@@ -77,6 +80,9 @@ int main(int argc, char **argv)
     for (int i = 0; i < AROUND; i++)
         around[i] = take(size);
     victim = around[AROUND / 2];
+    for (int i = 0; i < AROUND && word_is(argv, 2, "header"); i++)
+        if (around[i] < victim) /* the first: it has a slot behind it */
+            victim = around[i];
     if (word_is(argv, 2, "freed"))
         free((char *)victim);
     if (word_is(argv, 3, "free")) {
@@ -90,6 +96,8 @@ int main(int argc, char **argv)
     }
     damage();
     step(word(argv, 3));
+    if (word_is(argv, 3, "own"))
+        free((char *)victim);
     if (word_is(argv, 3, "call"))
         call();
     if (word_is(argv, 3, "patrol"))

@@ -1,5 +1,6 @@
 /* P11: malloc(0) gives a pointer of its own that can't be read or written.
- * HOW: `unique`, `free` (twins), `read`, `write`, `double`, `realloc` (a twin: it may grow). */
+ * HOW: `unique`, `free` (twins), `read`, `write`, by a memcpy (`copy`) or a strcpy (`string`), `double`, `realloc` (a
+ * twin: it may grow). */
 #include "attack.h"
 
 enum { COUNT = 10000 };
@@ -21,6 +22,12 @@ int main(int argc, char **argv)
     } else if (word_is(argv, 1, "write")) {
         step("write");
         *p = 0x41;
+    } else if (word_is(argv, 1, "copy")) {
+        step("write");
+        memcpy(hide((char *)p), hide("eight of"), 8);
+    } else if (word_is(argv, 1, "string")) {
+        step("write");
+        strcpy(hide((char *)p), hide("a text"));
     } else if (word_is(argv, 1, "double")) {
         free((char *)p);
         step("free");

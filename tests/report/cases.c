@@ -72,10 +72,22 @@ static void warn(void)
     exit(0);
 }
 
+static unsigned depth; /* of calls */
+
 static __attribute__((noinline)) void outer(void (*what)(void))
 {
-    what();
+    if (depth-- > 0)
+        outer(what);
+    else
+        what();
     kind = NULL; /* no tail call */
+}
+
+static void keep_stacks(void)
+{
+    mo_stack_take(&allocated, MO_STACK_MOST);
+    mo_stack_take(&freed, MO_STACK_MOST);
+    freed.thread = allocated.thread + 1;
 }
 
 static void fault(void)
@@ -92,10 +104,11 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_CORE, &no_core);
     if (argc < 2)
         return 2;
+    unsigned deep = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
+    depth = deep;
+    outer(keep_stacks);
     kind = argv[1];
-    mo_stack_take(&allocated, MO_STACK_MOST);
-    mo_stack_take(&freed, MO_STACK_MOST);
-    freed.thread = allocated.thread + 1;
+    depth = deep;
     sigaction(SIGSEGV, &action, NULL);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         if (strcmp(kind, faults[i]) == 0)

@@ -62,6 +62,30 @@ def test_log_refused():
         reported("file-limit", options)
 
 
+def test_long_paths():
+    """What must be there is, however much room the frames of three stacks would take."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder)
+        for name in ("a" * 200, "b" * 200):
+            place = place / name
+        place.mkdir(parents=True)
+        program = place / "report_cases"
+        program.write_bytes((check.args.programs / "report_cases").read_bytes())
+        program.chmod(0o755)
+        for form, wanted in (("text", ("    stack:", "    allocated by ", "    freed by ", "    next: ", "moat: the fault")),
+                             ("asan", ("freed by thread", "previously allocated by", "SUMMARY: AddressSanitizer: heap-use",
+                                       "==ABORTING\n"))):
+            status, out, err, _ = start([program, "write-freed", "40"], f"report={form}")
+            expect(status == -signal.SIGSEGV, f"{form}: status {status}", out + err)
+            for words in wanted:
+                expect(words in err, f"{form}: no {words}", err)
+            expect(err.count(str(program)) >= 6, f"{form}: no frames", err)
+        _, _, err, _ = start([program, "write-freed", "40"], "report=json")
+        report = check.parse_json(err)
+        for stack in (report["stack"], report["chunk"]["allocated"], report["chunk"]["freed"]):
+            expect(len(stack["frames"]) >= 2 and stack["frames"][-1]["module"] == str(program), "json", err)
+
+
 def test_sandbox():
     for what in ("no-ioctl", "no-open"):
         status, out, err, _ = hostile(what)

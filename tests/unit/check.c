@@ -280,7 +280,7 @@ static void change_cache(void *unused)
 static void change_top(void *unused)
 {
     (void)unused;
-    mo_thread_cache()->stock[victim.class].top = victim.k->ready_end + 8;
+    mo_thread_cache()->stock[victim.class].top = victim.k->ready_end + 16;
     check(NULL);
 }
 

@@ -423,3 +423,26 @@ Test(front, purge_gives_back)
     cr_assert(SANITIZED || after.resident + N * SIZE * 8 / 10 < with.resident);
     cr_assert_eq(mo_front_purge(), 0, "nothing is left to give");
 }
+
+static void taken_for_nothing(void *resizes)
+{
+    void *p = mo_allocate(35, MO_ORIGIN_MALLOC);
+    struct mo_granule *g = (struct mo_granule *)(uintptr_t)mo_granule_of((uintptr_t)p);
+    g->class = MO_CLASS_ZERO; /* its slots have their state words at the same places */
+    if (resizes != NULL)
+        p = mo_resize(p, 55);
+    else
+        mo_release(p, MO_ORIGIN_MALLOC);
+    _exit(p != NULL ? 3 : 4);
+}
+
+/* One write to the address table makes no chunk one of malloc(0), which has no header to disagree: its contents would
+ * be lost by realloc, and left by free. */
+Test(front, no_chunk_becomes_one_of_malloc_0)
+{
+    static const char words[] = "heap-metadata-corruption";
+    struct child c = run_child(taken_for_nothing, NULL);
+    expect_report(&c, words);
+    c = run_child(taken_for_nothing, &page);
+    expect_report(&c, words);
+}

@@ -287,7 +287,7 @@ Test(heap, tables_lie_between_guards)
         cr_assert_not(can_read(starts[i] - page));
     }
     size_t granules = (mo_sealed.heap_size >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
-    cr_assert_not(can_read(mo_align_up((uintptr_t)mo_sealed.granules + granules, page) + page));
+    cr_assert_not(can_read(mo_align_up((uintptr_t)mo_sealed.granules + granules, page)));
     uintptr_t shards_end = (uintptr_t)mo_sealed.shards;
     while (can_read(shards_end))
         shards_end += page;

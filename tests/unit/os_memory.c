@@ -83,6 +83,42 @@ Test(os_memory, map_guarded_is_zero_between_guards)
     cr_assert_null(mo_os_map_guarded(SIZE_MAX / 2, "unit"));
 }
 
+static void check_nest(bool markers)
+{
+    enum { TABLES = 3, PAGES = 32 };
+    char *table[TABLES], *outside;
+    mo_os_nest_open(PAGES * page, markers);
+    for (size_t i = 0; i < TABLES; i++) {
+        table[i] = mo_os_map_guarded((i + 1) * page - 1, "unit");
+        cr_assert(table[i] != NULL && all_are((uintptr_t)table[i], (i + 1) * page, 0));
+        memset(table[i], 0xa5, (i + 1) * page);
+    }
+    outside = mo_os_map_guarded(PAGES * page, "unit");
+    cr_assert_not_null(outside, "what does not fit goes elsewhere");
+    for (size_t i = 0; i < TABLES; i++) {
+        cr_assert_lt(mo_max((uintptr_t)table[i], (uintptr_t)table[0]) -
+                         mo_min((uintptr_t)table[i], (uintptr_t)table[0]),
+                     PAGES * page);
+        cr_assert(faults(touch_write, (uintptr_t)table[i] - 1));
+        cr_assert(faults(touch_write, (uintptr_t)table[i] + (i + 1) * page));
+    }
+    mo_os_unmap_guarded(table[1], 2 * page);
+    cr_assert(faults(touch_read, (uintptr_t)table[1]) && faults(touch_read, (uintptr_t)table[1] + 2 * page - 1));
+    cr_assert(all_are((uintptr_t)table[0], page, 0xa5) && all_are((uintptr_t)table[2], 3 * page, 0xa5));
+    mo_os_unmap_guarded(outside, PAGES * page);
+    cr_assert(faults(touch_read, (uintptr_t)outside));
+    mo_os_nest_close();
+    char *after = mo_os_map_guarded(page, "unit");
+    cr_assert(after != NULL && (after < table[2] - PAGES * page || after > table[0] + PAGES * page));
+}
+
+Test(os_memory, a_nest_holds_tables_between_guards)
+{
+    if (features.guard_install)
+        check_nest(true);
+    check_nest(false);
+}
+
 Test(os_memory, close_keeps_the_contents)
 {
     char *p = pages(3);

@@ -20,7 +20,7 @@ Test(start, settles_what_it_should)
     cr_assert(s->ready);
     cr_assert(mo_is_pow2(s->heap_size) && s->heap_size <= s->options.heap_reserve);
     cr_assert(s->heap_base != 0 && s->granules != NULL && s->states != NULL && s->slabs != NULL && s->shards != NULL);
-    cr_assert_eq(s->heap_base % mo_min(s->heap_size, (size_t)64 << 20), 0);
+    cr_assert_eq(s->heap_base % mo_min(s->heap_size, (size_t)2 << 20), 0);
     size_t shards = s->options.shards != 0 ? s->options.shards : mo_min(s->features.cpus, 16);
     cr_assert_eq(s->shard_count, shards);
     cr_assert_eq(s->aes, mo_hot_has_aes() && s->features.aes && s->options.mac == MO_MAC_AUTO);
@@ -28,6 +28,22 @@ Test(start, settles_what_it_should)
     cr_assert_eq(s->classes[s->small_last].stride, MO_CLEAR_INLINE);
     cr_assert_gt(s->cache_bytes, sizeof(struct mo_cache));
     cr_assert_eq(s->features.page, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+/* What a small process touches needs few page tables: its first chunks are where the address table ends, and the small
+ * tables, the shards among them, are beside each other. */
+Test(start, what_comes_first_lies_together)
+{
+    enum { LAST = 512 << 20, NEST = 4 << 20 };
+    void *p = malloc(100);
+    if (mo_sealed.options.sample_rate > 1000) /* else it is a sample, and the program's own first chunks have been */
+        cr_assert_leq(mo_sealed.heap_base + mo_sealed.heap_size - (uintptr_t)p, LAST);
+    free(p);
+    cr_assert_leq(mo_max((uintptr_t)mo_sealed.states, (uintptr_t)mo_sealed.shards) -
+                      mo_min((uintptr_t)mo_sealed.states, (uintptr_t)mo_sealed.shards),
+                  mo_max(NEST, 64 * mo_sealed.features.page));
+    cr_assert_leq((uintptr_t)mo_sealed.slabs - (uintptr_t)mo_sealed.granules,
+                  (mo_sealed.heap_size >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule) + 2 * mo_sealed.features.page);
 }
 
 Test(start, keys_are_random)
