@@ -1,6 +1,9 @@
 # cmake --install: library, headers, pkg-config file, CMake package, man page. tools/ installs the command.
 include(CMakePackageConfigHelpers)
 
+if(TARGET moat_checked)
+    install(TARGETS moat_checked LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(TARGETS moat moat_static EXPORT moat-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

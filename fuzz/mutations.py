@@ -15,8 +15,6 @@ MUTATIONS = [
      "return origin == MO_ORIGIN_MALLOC ? MO_NOT_TOLD : 0;", "return origin == MO_ORIGIN_MALLOC && 0 ? MO_NOT_TOLD : 0;"),
     ("sequence", "statistics count what waits as live", "src/front/stats.c",
      "s->live_count = taken > away ? taken - away : 0;", "s->live_count = taken > away ? taken : 0;"),
-    ("sequence", "statistics leave out what realloc adds to large chunks", "src/mem/large.c",
-     "    live_bytes += end - had; /* may", "    /* may"),
     ("sequence", "a slot stays free when it is taken", "src/arena/arena.c", "        slab->free[w] = left;\n", ""),
     ("sequence", "errno is changed by a system call", "src/os/memory.c",
      "&& --tries > 0);\n    errno = saved;", "&& --tries > 0);\n    errno = EINTR;"),

@@ -244,7 +244,7 @@ static void refuse(void)
         wanted = EINVAL;
         break;
     case 3:
-        p = memalign(odd * (1 + i), 8);
+        p = aligned_alloc(odd * (1 + i), 8); /* memalign rounds up */
         wanted = EINVAL;
         break;
     case 4:

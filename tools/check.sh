@@ -40,6 +40,9 @@ expect 1 '' 'moat: standard output: No space left on device' bash -c "'$moat' op
 # run: what the program gets.
 expect 0 '<> /*/libmoat.so.0' '' "$moat" run -- sh -c "$shows"
 expect 0 '<> /*/libmoat.so.0' '' "$moat" run sh -c "$shows"
+expect 0 '<> /*/libmoat-checked.so.0' '' "$moat" run --checked -- sh -c "$shows"
+expect 0 '<check=both> /*/libmoat-checked.so.0' '' "$moat" run -c -o check=both -- sh -c "$shows"
+expect 0 '*ok *LD_PRELOAD *libmoat-checked.so*' '' "$moat" run --checked -- "$moat" doctor
 expect 0 '<profile=strict seed=7> */libmoat.so.0' '' "$moat" run --profile strict -o seed=7 -- sh -c "$shows"
 expect 0 '<stats=off seed=7,shards=1> *' '' env MOAT_OPTIONS=stats=off "$moat" run -o seed=7,shards=1 -- sh -c "$shows"
 expect 0 $'<seed=1 # mine\nseed=7> *' '' env MOAT_OPTIONS='seed=1 # mine' "$moat" run -o seed=7 -- sh -c "$shows"

@@ -11,13 +11,14 @@ static const struct command {
     int (*main)(int argc, char **argv);
 } commands[] = {
     {"run", "run a program with moat as its malloc",
-     "Usage: moat run [--profile P] [-o NAME=VALUE]... [--library FILE] [--] PROGRAM [ARGUMENT]...\n"
+     "Usage: moat run [--profile P] [-o NAME=VALUE]... [--checked] [--library FILE] [--] PROGRAM [ARGUMENT]...\n"
      "\n"
      "Runs PROGRAM with moat preloaded. The exit status is the program's own; 127: there is no such\n"
      "program, 126: it can't be run, 2: an option of moat is wrong.\n"
      "\n"
      "  -p, --profile P      production (default), strict, fuzz or embedded\n"
      "  -o, --option N=V     an option of moat, see 'moat options'; several are allowed\n"
+     "  -c, --checked        with checked memory and string functions: libmoat-checked.so\n"
      "      --library FILE   preload FILE in place of the libmoat.so that belongs to this command\n"
      "  -h, --help           this text\n"
      "\n"

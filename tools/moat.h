@@ -18,8 +18,8 @@ int moat_triage_main(int argc, char **argv);
 /* Writes the help of a subcommand, or of all when name is NULL; false when there is none of that name. */
 bool moat_help(const char *name);
 
-/* The preloadable library's absolute path, or NULL; valid until the next call. */
-const char *moat_library_path(void);
+/* The absolute path of the library to preload, or of libmoat-checked.so, or NULL; valid until the next call. */
+const char *moat_library_path(bool checked);
 
 /* What will keep LD_PRELOAD from reaching a program. */
 enum moat_obstacle {

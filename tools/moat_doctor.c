@@ -202,7 +202,8 @@ static const char *find_moat(char *list)
 {
     for (char *word = strtok(list, " \t\n:"); word != NULL; word = strtok(NULL, " \t\n:")) {
         const char *slash = strrchr(word, '/');
-        if (strncmp(slash != NULL ? slash + 1 : word, "libmoat.so", 10) == 0)
+        const char *name = slash != NULL ? slash + 1 : word;
+        if (strncmp(name, "libmoat.so", 10) == 0 || strncmp(name, "libmoat-checked.so", 18) == 0)
             return word;
     }
     return NULL;
@@ -211,7 +212,7 @@ static const char *find_moat(char *list)
 static void say_preload(void)
 {
     static char text[4096];
-    const char *library = moat_library_path();
+    const char *library = moat_library_path(false);
     if (library != NULL)
         say(true, "library", "%s", library);
     else

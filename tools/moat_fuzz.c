@@ -185,7 +185,7 @@ static bool check_option(const char *word)
 static int prepare_and_run(struct campaign *c, bool aligned)
 {
     if (c->library == NULL)
-        c->library = moat_library_path();
+        c->library = moat_library_path(false);
     if (c->library == NULL) {
         fputs("moat fuzz: libmoat.so is not beside this command; name it by --library.\n", stderr);
         return EXIT_CANNOT_RUN;

@@ -105,10 +105,13 @@ static bool is_file(const char *path)
     return stat(path, &s) == 0 && S_ISREG(s.st_mode);
 }
 
-const char *moat_library_path(void)
+const char *moat_library_path(bool checked)
 {
     static char path[PATH_MAX];
-    static const char *const names[] = {"libmoat.so.0", "libmoat.so"};
+    static const char *const kinds[][2] = {{"libmoat.so.0", "libmoat.so"},
+                                           {"libmoat-checked.so.0", "libmoat-checked.so"}};
+    const char *const *names = kinds[checked];
+    enum { NAMES = 2 };
     /* Beside the command, one folder up as in a build tree, installed and moved, installed. */
     static const char *const places[] = {"%s/%s", "%s/../%s", "%s/" MOAT_LIBDIR_FROM_BINDIR "/%s"};
     char self[PATH_MAX];
@@ -118,7 +121,7 @@ const char *moat_library_path(void)
     if (slash != NULL) {
         *slash = '\0';
         for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-            for (size_t j = 0; j < sizeof names / sizeof names[0]; j++) {
+            for (size_t j = 0; j < NAMES; j++) {
                 char candidate[2 * PATH_MAX];
                 /* The folder without its dots, but the name as it is: it is the one the loader knows. */
                 snprintf(candidate, sizeof candidate, places[i], self, names[j]);
@@ -133,7 +136,7 @@ const char *moat_library_path(void)
             }
         }
     }
-    for (size_t j = 0; j < sizeof names / sizeof names[0]; j++) {
+    for (size_t j = 0; j < NAMES; j++) {
         snprintf(path, sizeof path, "%s/%s", MOAT_LIBDIR, names[j]);
         if (is_file(path))
             return path;
@@ -181,13 +184,13 @@ static void warn_unreachable(const char *name)
             obstacle == MOAT_OTHER_LOADER ? "" : " It runs without moat.");
 }
 
-static int start(const char *library, const struct words *w, char **argv)
+static int start(const char *library, bool checked, const struct words *w, char **argv)
 {
     if (library == NULL)
-        library = moat_library_path();
+        library = moat_library_path(checked);
     if (library == NULL) {
-        fputs("moat: libmoat.so is neither beside this command nor in " MOAT_LIBDIR "; name it by --library.\n",
-              stderr);
+        fprintf(stderr, "moat: %s is neither beside this command nor in " MOAT_LIBDIR "; name it by --library.\n",
+                checked ? "libmoat-checked.so" : "libmoat.so");
         return EXIT_CANNOT_RUN;
     }
     if (!set_preload(library))
@@ -206,22 +209,27 @@ int moat_run_main(int argc, char **argv)
     enum { OPTION_LIBRARY = 256 };
     static const struct option known[] = {{"profile", required_argument, NULL, 'p'},
                                           {"option", required_argument, NULL, 'o'},
+                                          {"checked", no_argument, NULL, 'c'},
                                           {"library", required_argument, NULL, OPTION_LIBRARY},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     static char name[] = "moat run"; /* what getopt_long calls itself */
     const char *library = NULL;
+    bool checked = false;
     struct words w = {NULL, false};
     argv[0] = name;
     take_environment(&w);
     /* + : what follows the program is the program's. */
-    for (int c; (c = getopt_long(argc, argv, "+p:o:h", known, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "+p:o:ch", known, NULL)) != -1;) {
         switch (c) {
         case 'p':
             take_profile(&w, optarg);
             break;
         case 'o':
             take_option(&w, optarg);
+            break;
+        case 'c':
+            checked = true;
             break;
         case OPTION_LIBRARY:
             library = optarg;
@@ -237,7 +245,7 @@ int moat_run_main(int argc, char **argv)
         fputs("moat run: which program? See 'moat help run'.\n", stderr);
     else if (w.bad)
         fprintf(stderr, "moat run: %s was not started.\n", argv[optind]);
-    int status = optind == argc || w.bad ? EXIT_USAGE : start(library, &w, argv + optind);
+    int status = optind == argc || w.bad ? EXIT_USAGE : start(library, checked, &w, argv + optind);
     free(w.text);
     return status;
 }

@@ -325,7 +325,7 @@ int moat_triage_main(int argc, char **argv)
         }
     }
     if (library == NULL)
-        library = moat_library_path();
+        library = moat_library_path(false);
     int target = optind + 1 + (optind + 1 < argc && strcmp(argv[optind + 1], "--") == 0);
     int status = EXIT_USAGE;
     if (target >= argc)

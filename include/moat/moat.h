@@ -101,6 +101,24 @@ void moat_report_hook(const struct moat_report *report) __attribute__((weak));
  * chunk. */
 size_t moat_check_heap(void);
 
+/* Bytes from p to the end of the live chunk that it points into, as requested: 0 at its end. SIZE_MAX where p is none
+ * of moat's (stack, globals, other mappings); 0 where no live chunk is: in freed memory that has not been handed out
+ * again, between chunks, and for malloc(0)'s address. Any thread may ask at any time, in a signal handler too, and no
+ * lock is waited for; but what is known of a chunk that another thread frees or resizes meanwhile is known no longer
+ * when the answer comes. Takes some 10 ns, for chunks above 128 KiB and for foreign addresses as long as a search of
+ * the table of large chunks: a microsecond and more. */
+size_t moat_object_size(const void *p);
+
+/* The start of the live chunk that p points into, or to the end of; NULL where moat_object_size says 0 or SIZE_MAX, but
+ * for the end of a chunk and malloc(0)'s address. */
+void *moat_object_base(const void *p);
+
+/* Returns when n bytes at p are inside of one live chunk, n is 0 or p is none of moat's. Else reports an access to
+ * them, a write if `write` is not 0, and the process ends: heap-buffer-overflow, heap-use-after-free or wild-access. An
+ * assertion for parsers and runtimes; what libmoat-checked.so does for libc's functions. Threads, signals and cost: as
+ * moat_object_size. */
+void moat_check(const void *p, size_t n, int write);
+
 #ifdef __cplusplus
 }
 #endif

@@ -51,7 +51,7 @@ static const char *slab_fault_locked(const struct mo_bin *b, const struct mo_sla
         bool is_free = (slab->free[i / 64] >> (i % 64)) & 1;
         uintptr_t slot = slab->base + MO_HEADER + (size_t)i * k->stride;
         free += is_free;
-        if (!mo_heap_locate(slot, &place) || place.slab != slab || place.slot != slot)
+        if (!mo_heap_find(slot, &place) || place.slab != slab || place.slot != slot)
             return "a slab's description and the table of addresses disagree";
         if (is_free != ((place.seen & (MO_STATE_LIVE | MO_STATE_OWNER)) == MO_OWNER_SHARD))
             return "a slab's bitmap and the state of a slot disagree";

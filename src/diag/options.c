@@ -8,16 +8,16 @@
 #include "moat/moat.h"
 #include "os/os.h"
 
-#define ENTRY(name, kind, values, lowest, highest, help, cost, ...) \
-    {#name, values, help, cost, {__VA_ARGS__}, lowest, highest, offsetof(struct mo_options, name), kind},
+#define ENTRY(name, kind, values, lowest, highest, ...) \
+    {#name, values, {__VA_ARGS__}, lowest, highest, offsetof(struct mo_options, name), kind},
 #define OPTION_BOOL(name, production, strict, fuzz, embedded, help, cost) \
-    ENTRY(name, MO_OPTION_BOOL, NULL, 0, 1, help, cost, production, strict, fuzz, embedded)
+    ENTRY(name, MO_OPTION_BOOL, NULL, 0, 1, production, strict, fuzz, embedded)
 #define OPTION_SIZE(name, production, strict, fuzz, embedded, lowest, highest, unit, help, cost) \
-    ENTRY(name, MO_OPTION_##unit, NULL, lowest, highest, help, cost, production, strict, fuzz, embedded)
+    ENTRY(name, MO_OPTION_##unit, NULL, lowest, highest, production, strict, fuzz, embedded)
 /* The words bound an enum's values, so lowest and highest say nothing. */
 #define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost) \
-    ENTRY(name, MO_OPTION_ENUM, values, 0, 0, help, cost, production, strict, fuzz, embedded)
-#define OPTION_TEXT(name, size, help, cost) ENTRY(name, MO_OPTION_TEXT, NULL, 0, (size)-1, help, cost, 0)
+    ENTRY(name, MO_OPTION_ENUM, values, 0, 0, production, strict, fuzz, embedded)
+#define OPTION_TEXT(name, size, help, cost) ENTRY(name, MO_OPTION_TEXT, NULL, 0, (size)-1, 0)
 
 const struct mo_option_info mo_option_table[] = {
 #include "diag/options.def"

@@ -312,6 +312,31 @@ void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t a
     leave_reporter();
 }
 
+void mo_report_given(enum mo_access_bug bug, const struct mo_given *given, const struct mo_report_chunk *chunk,
+                     ptrdiff_t offset)
+{
+    char detail[128];
+    struct mo_text t = {detail, detail + sizeof detail - 1};
+    struct mo_case c = {MO_FAULT_OVERFLOW + (unsigned)bug,
+                        given->access,
+                        given->function,
+                        given->at,
+                        chunk,
+                        offset,
+                        .detail = detail,
+                        .given = given};
+    mo_form_count(&t, given->n, " byte");
+    mo_text_string(&t, given->n == 1 ? " is to be " : " are to be ");
+    mo_text_string(&t, given->access == MO_ACCESS_READ ? "read, of " : "written, where there is room for ");
+    mo_text_decimal(&t, given->left);
+    if (given->other != 0) {
+        mo_text_string(&t, given->access == MO_ACCESS_READ ? "; the destination is " : "; the source is ");
+        mo_text_hex(&t, given->other);
+    }
+    *t.at = '\0';
+    report(&c);
+}
+
 /* One more of a kind? *taken stays small, so that it never wraps. */
 static bool take_turn(unsigned *taken)
 {

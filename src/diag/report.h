@@ -49,6 +49,18 @@ enum mo_access_bug { MO_ACCESS_OVERFLOW, MO_ACCESS_AFTER_FREE, MO_ACCESS_WILD };
 MO_COLD void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t address,
                               const struct mo_report_chunk *chunk, const char *detail, const void *ucontext);
 
+/* A function that was given an area that is not all of one live chunk; it has done nothing yet. */
+struct mo_given {
+    const char *function;
+    enum mo_access access; /* what it does there */
+    uintptr_t at;
+    uintptr_t other; /* the other pointer that it was given, or 0 */
+    size_t n;        /* bytes that it would read or write at `at` */
+    size_t left;     /* bytes that there are, from `at` to the chunk's end */
+};
+MO_COLD MO_NORETURN void mo_report_given(enum mo_access_bug bug, const struct mo_given *given,
+                                         const struct mo_report_chunk *chunk, ptrdiff_t offset);
+
 /* In a forked child: whoever reports in the parent is not here. */
 void mo_report_forked(void);
 

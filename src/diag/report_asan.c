@@ -42,7 +42,9 @@ static void access_line(struct mo_text *t, const struct mo_case *c)
 {
     /* What moat notices later has been a write: nothing else leaves traces. */
     mo_text_string(t, mo_case_is_fault(c) && c->access == MO_ACCESS_READ ? "READ" : "WRITE");
-    hex(t, " of size 1 at ", place(c));
+    mo_text_string(t, " of size ");
+    mo_text_decimal(t, c->given != NULL ? c->given->n : 1);
+    hex(t, " at ", place(c));
     mo_text_string(t, " thread ");
     thread(t, c, c->thread);
     mo_text_string(t, "\n");

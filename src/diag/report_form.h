@@ -37,6 +37,7 @@ struct mo_case {
     const struct mo_report_chunk *chunk; /* or NULL */
     ptrdiff_t offset;                    /* PTRDIFF_MIN: says nothing */
     const char *detail;                  /* or NULL */
+    const struct mo_given *given;        /* of a checked function, or NULL */
     const struct mo_stack *stack;        /* of the thread that reports */
     uintptr_t frame;                     /* an address on its stack */
     uint64_t process, thread;

@@ -134,13 +134,20 @@ void mo_form_json(struct mo_text *t, const struct mo_case *c)
     string_or_null(t, "severity", c->warning ? "warning" : "error");
     string_or_null(t, "bug", mo_violation_texts[c->violation].name);
     message(t, c);
-    string_or_null(t, "action", mo_case_is_fault(c) ? NULL : c->action);
+    string_or_null(t, "action", mo_case_is_fault(c) && c->given == NULL ? NULL : c->action);
     string_or_null(t, "access", mo_case_is_fault(c) ? accesses[c->access] : NULL);
     key(t, "address");
     address(t, c->address);
     key(t, "offset");
     if (c->offset != PTRDIFF_MIN)
         mo_text_signed(t, c->offset);
+    else
+        mo_text_string(t, "null");
+    number_or_null(t, "length", c->given != NULL ? c->given->n : SIZE_MAX, SIZE_MAX);
+    number_or_null(t, "available", c->given != NULL ? c->given->left : SIZE_MAX, SIZE_MAX);
+    key(t, "other");
+    if (c->given != NULL && c->given->other != 0)
+        address(t, c->given->other);
     else
         mo_text_string(t, "null");
     string_or_null(t, "evidence", !mo_case_is_sentence(c) ? c->detail : NULL);

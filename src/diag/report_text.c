@@ -140,6 +140,10 @@ void mo_form_sentence(struct mo_text *t, const struct mo_case *c)
         return;
     }
     mo_text_string(t, c->action);
+    if (c->given != NULL) {
+        mo_text_string(t, c->access == MO_ACCESS_READ ? " reads " : " writes ");
+        mo_form_count(t, c->given->n, " byte");
+    }
     mo_text_string(t, " ");
     mo_text_string(t, v->finding);
     mo_text_string(t, " ");

@@ -118,7 +118,7 @@ static bool verify(const struct mo_slab *slab, unsigned from, unsigned to, unsig
         bool mapped = state != 0 || before != 0; /* the slot before has its fence there */
         before = state;
         *live += (state & MO_STATE_LIVE) != 0;
-        if (mapped && mo_unlikely(!looks_good(slot, k, state, mine, r)) && mo_heap_locate(slot, place) &&
+        if (mapped && mo_unlikely(!looks_good(slot, k, state, mine, r)) && mo_heap_find(slot, place) &&
             stays_bad(place, state, mine, NULL))
             return false;
     }
@@ -143,7 +143,7 @@ void mo_patrol(struct mo_cache *c, uintptr_t slot, size_t n)
 {
     struct mo_place place;
     size_t looks = n * mo_sealed.options.patrol;
-    if (looks == 0 || !mo_heap_locate(slot, &place))
+    if (looks == 0 || !mo_heap_find(slot, &place))
         return;
     /* Whole windows, and one more with the probability of what is left. */
     size_t windows = (looks + mo_random_below(c->random, WINDOW * PER)) / (WINDOW * PER);
@@ -197,7 +197,7 @@ static void check_listed(const struct mo_cache *c, unsigned class, uint32_t from
         if (slot == 0 || !still_listed(&listed, slot))
             continue;
         (void)mo_heap_slab_count(); /* an acquire: what is known of the slot's region is seen too */
-        if (!mo_heap_locate(slot, &place) || place.class != class || place.slot != slot)
+        if (!mo_heap_find(slot, &place) || place.class != class || place.slot != slot)
             mo_report_metadata(action, slot, NULL, PTRDIFF_MIN, "a thread cache lists what is no slot of its class");
         enum mo_hold hold = mo_arena_hold(place.slab, *patient);
         *patient = *patient && hold != MO_LOCKED;

@@ -60,7 +60,7 @@ void mo_report_raced(uintptr_t p, const char *action)
 {
     struct mo_place place;
     struct mo_report_chunk chunk = {.address = p, .requested = SIZE_MAX};
-    if (mo_heap_locate(p, &place))
+    if (mo_heap_find(p, &place))
         mo_describe_slot(&place, &chunk);
     mo_report_double_free(action, p, &chunk, PTRDIFF_MIN, "another thread has freed the chunk at the same time");
 }
@@ -176,7 +176,7 @@ void mo_report_bad_pointer(uintptr_t p, const char *action)
         mo_guarded_report(p, action);
     if (mo_large_around(p, &large))
         report_large(p, &large, action);
-    if (mo_heap_locate(p, &place)) {
+    if (mo_heap_find(p, &place)) {
         unsigned state = mo_state_load(place.state);
         if ((state & MO_STATE_LIVE) != 0 && place.class != MO_CLASS_ZERO)
             report_live(p, &place, action);

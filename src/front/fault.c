@@ -88,7 +88,7 @@ static bool in_heap(uintptr_t a, struct finding *f)
         return false;
     f->bug = MO_ACCESS_WILD;
     f->detail = "the address is in moat's heap, but in no slab of it";
-    if (mo_heap_locate(a, &place)) {
+    if (mo_heap_find(a, &place)) {
         if ((place.seen & MO_STATE_LIVE) != 0 && place.class != MO_CLASS_ZERO)
             return false; /* see is_programs_own */
         in_slot(&place, f);
@@ -98,7 +98,7 @@ static bool in_heap(uintptr_t a, struct finding *f)
         bool near = a - slab < k->slab_bytes + page; /* else it may be before the next slab as well */
         f->bug = MO_ACCESS_OVERFLOW;
         f->detail = "the access ran into the guard behind a slab of small chunks";
-        if (near && mo_heap_locate(slab + MO_HEADER + (size_t)(k->slots - 1) * k->stride, &place)) {
+        if (near && mo_heap_find(slab + MO_HEADER + (size_t)(k->slots - 1) * k->stride, &place)) {
             /* An overflow of any of the slab's chunks may have come this far; most likely it is the last one. */
             f->has_chunk = (place.seen & MO_STATE_LIVE) != 0;
             mo_describe_slot(&place, &f->chunk);

@@ -109,7 +109,7 @@ void *mo_allocate_refused(size_t n, enum mo_origin origin)
     uintptr_t slot = *mo_cache_at(c, stock->top);
     stock->top += (uint32_t)sizeof(uintptr_t);
     /* All of the slot: what one set of samples has found the next one may miss (attack sampled_write). */
-    if (mo_heap_locate(slot, &place) && place.slot == slot &&
+    if (mo_heap_find(slot, &place) && place.slot == slot &&
         (place.seen & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->expect && mo_slot_dirt_whole(slot, place.k) != 0)
         mo_report_dirty_slot(slot, place.k, "malloc");
     return mo_allocate_slow(n, origin);

@@ -91,6 +91,11 @@ static bool reserve(size_t size, struct mo_random *r)
     return false;
 }
 
+bool mo_heap_find(uintptr_t p, struct mo_place *place)
+{
+    return mo_heap_locate(p, place);
+}
+
 bool mo_heap_start(struct mo_random *r)
 {
     const struct mo_sealed_data *s = &mo_sealed;

@@ -173,6 +173,9 @@ MO_INLINE bool mo_heap_locate(uintptr_t p, struct mo_place *place)
     return true;
 }
 
+/* The same out of line, for what is cold. */
+bool mo_heap_find(uintptr_t p, struct mo_place *place);
+
 /* Reserves address space and tables as the options say, or as much as there is room for. */
 bool mo_heap_start(struct mo_random *r) MO_CHECKED;
 

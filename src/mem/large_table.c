@@ -55,6 +55,13 @@ void mo_large_check_locked(const struct mo_large *l)
 void mo_large_prove_locked(struct mo_large *entry)
 {
     entry->proof = proof_of(entry);
+    mo_large_watch_locked(entry, false);
+}
+
+__attribute__((weak)) void mo_large_watch_locked(const struct mo_large *l, bool deleted)
+{
+    (void)l;
+    (void)deleted;
 }
 
 static bool grow_table_locked(void)
@@ -79,7 +86,7 @@ bool mo_large_insert_locked(const struct mo_large *l)
         return false;
     struct mo_large *entry = mo_large_entry_locked(l->p);
     *entry = *l;
-    entry->proof = proof_of(l);
+    mo_large_prove_locked(entry);
     mo_large_table.used++;
     return true;
 }
@@ -87,6 +94,7 @@ bool mo_large_insert_locked(const struct mo_large *l)
 void mo_large_delete_locked(struct mo_large *l)
 {
     size_t hole = (size_t)(l - mo_large_table.entries);
+    mo_large_watch_locked(l, true);
     mo_large_table.entries[hole] = (struct mo_large){0};
     mo_large_table.used--;
     for (size_t i = (hole + 1) & (mo_large_table.room - 1); mo_large_table.entries[i].p != 0;

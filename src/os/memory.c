@@ -119,13 +119,15 @@ void mo_os_nest_close(void)
     nest_closed = true;
 }
 
-/* Guard markers keep its parts in one mapping. Locked memory takes none: then by protection. */
+/* Guard markers keep its parts in one mapping, but not the first, the page of random streams, which is one of its own:
+ * on both sides of it the guards are by protection. So are all in locked memory, which takes no markers. */
 static char *take_from_nest(size_t size, size_t page)
 {
     if (nest_closed || nest_left < 2 * page || size > nest_left - 2 * page)
         return NULL;
     char *p = nest + nest_left - page - size;
-    if (!nest_markers || !protect(p, size + page, PROT_READ | PROT_WRITE) ||
+    bool beside_first = nest_size - nest_left <= 2 * page;
+    if (!nest_markers || beside_first || !protect(p, size + page, PROT_READ | PROT_WRITE) ||
         !advise(p + size, page, MADV_GUARD_INSTALL)) {
         if (!protect(p + size, page, PROT_NONE) || !protect(p, size, PROT_READ | PROT_WRITE))
             return NULL;

@@ -1,17 +1,17 @@
 #!/bin/bash
 # What libmoat.so is as a binary: small, needing libc only, calling nothing that allocates, all of it read-only after
 # start, thread-local storage by the initial-exec model.
-# binary.sh ROOT LIBRARY
+# binary.sh ROOT LIBRARY [NAME KIB]; NAME and KIB: of another library than libmoat.so, with more text
 set -euo pipefail
-library=$2
+library=$2 own=${3:-libmoat.so} kib=${4:-160}
 bad=0
 complain()
 {
-    echo "libmoat.so: $*"
+    echo "$own: $*"
     bad=1
 }
 
-limit=$((160 * 1024))
+limit=$((kib * 1024))
 stripped=$(mktemp)
 trap 'rm -f "$stripped"' EXIT
 strip -o "$stripped" "$library"
@@ -25,7 +25,7 @@ while IFS= read -r needed; do
     *) complain "needs $needed, wants libc only" ;;
     esac
 done < <(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' <<<"$dynamic")
-grep -q 'SONAME.*\[libmoat\.so\.0\]' <<<"$dynamic" || complain "its soname is not libmoat.so.0"
+grep -qF "soname: [$own.0]" <<<"$dynamic" || complain "its soname is not $own.0"
 grep -q 'BIND_NOW' <<<"$dynamic" || complain "not linked with -z now"
 if grep -q 'TEXTREL' <<<"$dynamic"; then complain "has text relocations"; fi
 if grep -qE '\((RPATH|RUNPATH)\)' <<<"$dynamic"; then complain "has an rpath"; fi

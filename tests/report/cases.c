@@ -50,6 +50,12 @@ static void report(void)
         mo_report_mismatch("delete[]", known.address, &known, PTRDIFF_MIN, "it came from malloc");
     if (strcmp(kind, "metadata") == 0)
         mo_report_metadata("malloc", UINTPTR_MAX, NULL, PTRDIFF_MIN, "a count and its bitmap disagree");
+    const struct mo_given writes = {"memcpy", MO_ACCESS_WRITE, known.address + 4, 0x1230, 40, 20};
+    const struct mo_given reads = {"wcscpy", MO_ACCESS_READ, known.address, 0, 1, 0};
+    if (strcmp(kind, "given") == 0)
+        mo_report_given(MO_ACCESS_OVERFLOW, &writes, &known, 24);
+    if (strcmp(kind, "given-freed") == 0)
+        mo_report_given(MO_ACCESS_AFTER_FREE, &reads, &known, 0);
     if (strcmp(kind, "panic") == 0)
         mo_panic("no memory at start");
     if (strcmp(kind, "memory") == 0)

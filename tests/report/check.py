@@ -23,6 +23,8 @@ VIOLATIONS = {  # case of cases.c -> moat's name, the sanitizer's first line (No
     "write-after-free": ("heap-use-after-free", r"heap-use-after-free on address 0x7f120000001d at pc 0x"),
     "mismatch": ("alloc-dealloc-mismatch", r"alloc-dealloc-mismatch \(malloc vs delete\[\]\) on 0x7f1200000018$"),
     "metadata": ("heap-metadata-corruption", r"heap-metadata-corruption on address 0xf+ at pc 0x"),
+    "given": ("heap-buffer-overflow", r"heap-buffer-overflow on address 0x7f1200000030 at pc 0x"),
+    "given-freed": ("heap-use-after-free", r"heap-use-after-free on address 0x7f1200000018 at pc 0x"),
     "panic": ("panic", r"panic on address 0x0 at pc 0x"),
     "memory": ("out-of-memory", r"out-of-memory on address 0x0 at pc 0x"),
     "read-past": ("heap-buffer-overflow", r"heap-buffer-overflow on address 0x7f1200000036 at pc 0x"),
@@ -120,6 +122,9 @@ def test_json():
         expect(not unseen, f"docs/REPORTS.md: {path} was never {unseen}")
     report = parse_json(case("write-before", "report=json")[0])
     expect((report["access"], report["offset"], report["action"]) == ("write", -1, None), "wrong access", report)
+    report = parse_json(case("given", "report=json")[0])
+    expect([report[k] for k in ("action", "access", "length", "available", "other")] ==
+           ["memcpy", "write", 40, 20, "0x1230"], "not what was given", report)
     expect(report["chunk"]["freed"]["thread"] == report["thread"] + 1, "wrong thread of the free", report)
 
 
@@ -145,8 +150,9 @@ def test_asan():
         at = next(i for i, line in enumerate(lines) if line.startswith("    #0 "))
         header = "\n".join(lines[2:at])
         if bug.startswith("heap-") and kind != "metadata":
-            access = "READ" if kind == "read-past" else "WRITE"
-            expect(re.fullmatch(rf"{access} of size 1 at 0x[0-9a-f]+ thread T0", header), f"{kind}: no access line", text)
+            access = "READ" if kind in ("read-past", "given-freed") else "WRITE"
+            size = 40 if kind == "given" else 1
+            expect(re.fullmatch(rf"{access} of size {size} at 0x[0-9a-f]+ thread T0", header), f"{kind}: no access line", text)
         if kind == "wild":
             expect(header == f"=={pid}==The signal is caused by a WRITE memory access.", f"{kind}: no access line", text)
         stack = lines[at:lines.index("", at)]

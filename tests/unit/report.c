@@ -12,8 +12,8 @@ Test(report, overflow)
                   "==PID==     thread: PID\n"
                   "==PID==     usually: a copy or loop wrote more than was asked for; the write came earlier than "
                   "this report\n"
-                  "==PID==     next: make it repeat with 'moat run -o seed=1' and watch the changed byte in a "
-                  "debugger, or run valgrind\n"
+                  "==PID==     next: 'moat run -o sample_rate=1,sample_slots=65536' stops at the access itself and "
+                  "keeps stacks; with options patrol, neighbours and check_at_exit damage is met sooner\n"
                   "==PID== moat: aborting\n");
 }
 
@@ -35,8 +35,8 @@ Test(report, double_free)
                   "==PID==     thread: PID\n"
                   "==PID==     usually: two parts of the program both believe they own it, or an error path frees "
                   "it again\n"
-                  "==PID==     next: make it repeat with 'moat run -o seed=1' and a debugger; valgrind shows both "
-                  "frees\n"
+                  "==PID==     next: 'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and "
+                  "freed before\n"
                   "==PID== moat: aborting\n");
 }
 
@@ -65,8 +65,8 @@ Test(report, underflow_of_unknown_size)
                   "==PID==     evidence: its code does not fit it\n"
                   "==PID==     thread: PID\n"
                   "==PID==     usually: a write before the chunk's start, or past the end of the one before it\n"
-                  "==PID==     next: make it repeat with 'moat run -o seed=1' and watch the header in a debugger, or "
-                  "run valgrind\n"
+                  "==PID==     next: 'moat run -o sample_rate=1,sample_slots=65536' stops at the access itself and "
+                  "keeps stacks; with options patrol, neighbours and check_at_exit damage is met sooner\n"
                   "==PID== moat: aborting\n");
 }
 

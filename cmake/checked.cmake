@@ -1,0 +1,50 @@
+# moat_checked: libmoat-checked.so, moat and the checked memory and string functions (src/checked). Not beside a sanitizer
+# that has such functions of its own.
+
+# moat's own code writes to freed chunks by profession: in its objects libc's names lead to functions of src/checked that
+# check nothing. And they find libc's
+# functions only once moat has started, so that it must not come here before.
+set(MOAT_CHECKED_OBJECT ${PROJECT_BINARY_DIR}/moat-checked.o)
+add_custom_command(
+    OUTPUT ${MOAT_CHECKED_OBJECT}
+    COMMAND ${CMAKE_OBJCOPY} --redefine-sym memcpy=mo_plain_memcpy --redefine-sym memmove=mo_plain_memmove
+            --redefine-sym memset=mo_plain_memset --redefine-sym explicit_bzero=mo_plain_explicit_bzero
+            ${MOAT_OBJECT}.all ${MOAT_CHECKED_OBJECT}
+    DEPENDS ${MOAT_OBJECT} VERBATIM
+    COMMENT "Renaming in moat-checked.o")
+set_source_files_properties(${MOAT_CHECKED_OBJECT} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+
+# One list of exports of the two.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/checked/exports.map)
+file(READ src/checked/exports.map MOAT_CHECKED_NAMES)
+string(REGEX REPLACE ".*global:\n(.*)local:.*" "\\1" MOAT_CHECKED_NAMES "${MOAT_CHECKED_NAMES}")
+file(READ src/api/exports.map MOAT_ALL_EXPORTS)
+string(REPLACE "local:" "${MOAT_CHECKED_NAMES}\nlocal:" MOAT_ALL_EXPORTS "${MOAT_ALL_EXPORTS}")
+set(MOAT_CHECKED_EXPORTS ${PROJECT_BINARY_DIR}/exports-checked.map)
+file(CONFIGURE OUTPUT ${MOAT_CHECKED_EXPORTS} CONTENT "${MOAT_ALL_EXPORTS}" @ONLY)
+
+# No function of libc's may be made of loops and the like: it would be the very one that is written there.
+set(MOAT_CHECKED_OPTIONS -fno-builtin -U_FORTIFY_SOURCE)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    list(APPEND MOAT_CHECKED_OPTIONS -fno-tree-loop-distribute-patterns)
+endif()
+foreach(source IN LISTS MOAT_CHECKED_SOURCES)
+    # The others run before there is a thread's canary perhaps.
+    if(source MATCHES "/(input|path|print|receive)\\.c$")
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${MOAT_CHECKED_OPTIONS};${MOAT_COLD_OPTIONS}")
+    else()
+        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${MOAT_CHECKED_OPTIONS};${MOAT_HOT_OPTIONS}")
+    endif()
+endforeach()
+
+add_library(moat_checked SHARED ${MOAT_CHECKED_SOURCES} ${MOAT_CHECKED_OBJECT})
+set_target_properties(moat_checked PROPERTIES
+    OUTPUT_NAME moat-checked
+    VERSION ${PROJECT_VERSION} SOVERSION 0
+    LINKER_LANGUAGE C
+    LINK_DEPENDS ${MOAT_CHECKED_EXPORTS})
+set(options ${MOAT_LINK_OPTIONS})
+list(TRANSFORM options REPLACE "^(LINKER:--version-script=).*" "\\1${MOAT_CHECKED_EXPORTS}")
+# A checked function that ends in another one means that one, not a program's of its name.
+target_link_options(moat_checked PRIVATE ${options} LINKER:-Bsymbolic-functions)
+target_link_libraries(moat_checked PRIVATE moat_warnings moat_flags moat_sodium)

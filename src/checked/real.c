@@ -1,0 +1,163 @@
+#include "checked/real.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include "front/front.h"
+#include "mem/heap.h"
+
+/* Without libc: it may not be there yet. */
+static void *plain_move(char *d, const char *s, size_t n)
+{
+    if ((uintptr_t)d - (uintptr_t)s >= n)
+        for (size_t i = 0; i < n; i++)
+            d[i] = s[i];
+    else
+        for (size_t i = n; i > 0; i--)
+            d[i - 1] = s[i - 1];
+    return d;
+}
+
+static void *plain_set(char *d, int c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        d[i] = (char)c;
+    return d;
+}
+
+union mo_checked_page mo_checked_page __attribute__((aligned(MO_SEALED_PAGE)));
+
+static void fill(void)
+{
+    size_t what = mo_sealed.options.check;
+    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
+        const struct mo_class *k = &mo_sealed.classes[class];
+        mo_checked.fits[class] = (struct mo_fit){.inverse = k->inverse,
+                                                 .mask = (1u << k->span_shift) - 1,
+                                                 .stride = k->stride,
+                                                 .slots = k->slots,
+                                                 .room = k->stride - MO_HEADER};
+    }
+    mo_checked.both = what == MO_CHECK_BOTH;
+    mo_checked.granules = mo_sealed.granules;
+    mo_checked.heap_base = mo_sealed.heap_base;
+    __atomic_store_n(&mo_checked.heap_size[0], what != MO_CHECK_NOTHING ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&mo_checked.heap_size[1], what == MO_CHECK_BOTH ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);
+    if (what == MO_CHECK_BOTH)
+        return;
+    __atomic_store_n(&mo_checked.memcpy_alone, MO_REAL(memcpy), __ATOMIC_RELEASE);
+    __atomic_store_n(&mo_checked.memmove_alone, MO_REAL(memmove), __ATOMIC_RELEASE);
+    __atomic_store_n(&mo_checked.memset_alone, MO_REAL(memset), __ATOMIC_RELEASE);
+}
+
+static void seal(void)
+{
+    if (mo_os_read_only(&mo_checked_page, sizeof mo_checked_page))
+        mo_os_seal(&mo_checked_page, sizeof mo_checked_page);
+}
+
+/* Its address is 0 until the loader has relocated this library, and a call of it would go nowhere. */
+#pragma weak dlsym
+
+static bool is_relocated(void)
+{
+    return &dlsym != NULL;
+}
+
+static void find(void **place, const char *name)
+{
+    __atomic_store_n(place, dlsym(RTLD_NEXT, name), __ATOMIC_RELEASE);
+}
+
+static void find_all(void)
+{
+#define REAL(result, name, parameters) find((void **)(void *)&mo_checked.name, #name);
+#ifdef __GLIBC__
+#define REAL_GNU(result, name, parameters) REAL(result, name, parameters)
+#else
+#define REAL_GNU(result, name, parameters)
+#endif
+#include "checked/real.def"
+#undef REAL
+#undef REAL_GNU
+}
+
+enum { NOT_FOUND, FINDING, FOUND };
+static int progress;
+
+static void begin(void)
+{
+    int expected = NOT_FOUND;
+    if (!is_relocated() ||
+        !__atomic_compare_exchange_n(&progress, &expected, FINDING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return; /* another thread, or this one, is at it */
+    mo_front_start();
+    find_all();
+    fill();
+    seal();
+    __atomic_store_n(&progress, FOUND, __ATOMIC_RELEASE);
+}
+
+void mo_real_need(void)
+{
+    if (__atomic_load_n(&progress, __ATOMIC_RELAXED) == NOT_FOUND)
+        begin();
+}
+
+void mo_real_wait(void)
+{
+    begin();
+    while (__atomic_load_n(&progress, __ATOMIC_ACQUIRE) == FINDING)
+        mo_os_rest(64);
+}
+
+__attribute__((constructor(101))) static void start(void)
+{
+    begin();
+}
+
+void *mo_real_move(void *d, const void *s, size_t n)
+{
+    return MO_REAL_IS_FOUND(memmove) ? MO_REAL(memmove)(d, s, n) : plain_move(d, s, n);
+}
+
+void *mo_real_set(void *d, int c, size_t n)
+{
+    return MO_REAL_IS_FOUND(memset) ? MO_REAL(memset)(d, c, n) : plain_set(d, c, n);
+}
+
+/* What moat's own objects call in place of libc's names, which are the checked functions here: it writes to freed
+ * chunks by profession. */
+void *mo_plain_memcpy(void *d, const void *s, size_t n);
+void *mo_plain_memcpy(void *d, const void *s, size_t n)
+{
+    return mo_real_move(d, s, n);
+}
+
+void *mo_plain_memmove(void *d, const void *s, size_t n);
+void *mo_plain_memmove(void *d, const void *s, size_t n)
+{
+    return mo_real_move(d, s, n);
+}
+
+void *mo_plain_memset(void *d, int c, size_t n);
+void *mo_plain_memset(void *d, int c, size_t n)
+{
+    return mo_real_set(d, c, n);
+}
+
+void mo_plain_explicit_bzero(void *d, size_t n);
+void mo_plain_explicit_bzero(void *d, size_t n)
+{
+    (void)mo_real_set(d, 0, n);
+    __asm__ volatile("" ::"r"(d) : "memory"); /* not left out, though nobody reads it */
+}
+
+void mo_real_fortify_failed(void)
+{
+#ifdef __GLIBC__
+    mo_real_wait();
+    MO_REAL(__chk_fail)();
+#endif
+    abort();
+}

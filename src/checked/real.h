@@ -1,0 +1,80 @@
+/* libc's own functions, which the checked ones of the same names end in, and what the checks need to know.
+ *
+ * Functions are found by dlsym, once, before the program's own code runs, and kept on a page that is then made
+ * read-only and sealed: pointers to code are what an attacker's write looks for. Until they are found (code of other
+ * libraries that runs while the loader still relocates this one: resolvers of IFUNCs) memory is copied by plain loops,
+ * and nothing outside is called.
+ */
+#ifndef MO_REAL_H
+#define MO_REAL_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <wchar.h>
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "mem/heap.h"
+
+#undef fread_unlocked /* a macro of glibc's */
+
+#ifndef __GLIBC__
+#define off64_t off_t
+#endif
+
+/* A class as the look sees it. Slots 0: of none that it is for. */
+struct mo_fit {
+    uint64_t inverse; /* of the stride, see mo_slot_index */
+    uint32_t mask;    /* bits of an address that are its place in its slab */
+    uint32_t stride;
+    uint32_t slots;
+    uint32_t room; /* bytes of a slot behind its header */
+    uint64_t unused;
+};
+
+/* Zeros before start, which lets everything pass: nobody has a chunk then. */
+struct mo_checked {
+    uintptr_t heap_base;
+    size_t heap_size[2]; /* by enum mo_side; 0 where option check says so */
+    const struct mo_granule *granules;
+    /* libc's, but NULL when sources are checked as well, so that one test says that nothing is left to do. */
+    void *(*memcpy_alone)(void *, const void *, size_t);
+    void *(*memmove_alone)(void *, const void *, size_t);
+    void *(*memset_alone)(void *, int, size_t);
+    bool both;
+    struct mo_fit fits[MO_CLASSES];
+#define REAL(result, name, parameters) result(*name) parameters;
+#ifdef __GLIBC__
+#define REAL_GNU(result, name, parameters) REAL(result, name, parameters)
+#else
+#define REAL_GNU(result, name, parameters)
+#endif
+#include "checked/real.def"
+#undef REAL
+#undef REAL_GNU
+};
+
+union mo_checked_page {
+    struct mo_checked data;
+    char bytes[MO_SEALED_PAGE];
+};
+_Static_assert(sizeof(union mo_checked_page) == MO_SEALED_PAGE, "one page");
+extern union mo_checked_page mo_checked_page;
+#define mo_checked (mo_checked_page.data)
+
+#define MO_REAL(name)          mo_checked.name
+#define MO_REAL_IS_FOUND(name) mo_likely(mo_checked.name != NULL)
+
+/* Finds them, if it is time. For those that can't do without: returns when all are found, be it by another thread. */
+MO_COLD void mo_real_need(void);
+MO_COLD void mo_real_wait(void);
+
+/* memmove and memset as long as libc's are not found, and whatever moat's own code calls. */
+void *mo_real_move(void *d, const void *s, size_t n);
+void *mo_real_set(void *d, int c, size_t n);
+
+MO_COLD MO_NORETURN void mo_real_fortify_failed(void); /* libc's end for a __*_chk function */
+
+#endif
