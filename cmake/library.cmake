@@ -11,10 +11,10 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     else()
         set(options ${MOAT_COLD_OPTIONS})
     endif()
-    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|hot_siphash|diagnose|fault|guarded|object|stats|print|mallinfo|malloc_info)\\.c$")
+    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|hot_siphash|diagnose|fault|guarded|limit|object|stats|print|mallinfo|malloc_info)\\.c$")
         list(APPEND options -Os) # where time does not matter
     endif()
-    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(bounds|check|diagnose|fault|guarded|hot_siphash|object|purge|slow|start|stats|thread|print)\\.c$")
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(bounds|check|diagnose|fault|guarded|hot_siphash|limit|object|purge|slow|start|stats|thread|print)\\.c$")
         list(APPEND options -Oz) # its -Os is larger than gcc's
     endif()
     if(source MATCHES "/src/api/")

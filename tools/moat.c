@@ -55,6 +55,38 @@ static const struct command {
      "\n"
      "  moat run -- ./program 2>report; moat symbolize report\n",
      moat_symbolize_main},
+    {"fuzz", "fuzz a program with AFL++ and moat as its malloc",
+     "Usage: moat fuzz [OPTION]... [--] TARGET [ARGUMENT]...\n"
+     "\n"
+     "Runs AFL++ with moat preloaded into TARGET alone, in the profile fuzz: each allocation lies between guards.\n"
+     "An argument @@ stands for the input's path; without one the input is standard input. TARGET is compiled by\n"
+     "afl-clang-fast or afl-gcc-fast; without its source, where AFL++ has the mode, '--afl -Q' (qemu) or '--afl -O'\n"
+     "(frida). Whether it can do with addresses that are exact to the byte is tried on the corpus first.\n"
+     "\n"
+     "  -i DIR               inputs to begin with; without it a single line\n"
+     "  -o DIR               where AFL++ keeps what it finds: moat-fuzz\n"
+     "  -x FILE              a dictionary\n"
+     "  -j N                 N processes of AFL++ that share what they find\n"
+     "  -V SECONDS           ends after that time\n"
+     "      --option N=V     an option of moat, see 'moat options'; several are allowed\n"
+     "      --afl WORD       a further argument of afl-fuzz; several are allowed\n"
+     "      --library FILE   preload FILE in place of the libmoat.so that belongs to this command\n"
+     "  -h, --help           this text\n"
+     "\n"
+     "  moat fuzz -i corpus -o found -j 2 -- ./parser @@; moat triage found -- ./parser @@\n",
+     moat_fuzz_main},
+    {"triage", "tell the bugs apart that a fuzzer has found",
+     "Usage: moat triage [--option N=V]... [--tool PROGRAM] [--library FILE] DIR [--] TARGET [ARGUMENT]...\n"
+     "\n"
+     "Runs TARGET on each crashing input in DIR, with the options that 'moat fuzz' ran it with, and writes one line\n"
+     "for each distinct bug: kind, innermost functions of the program's own with their lines, how many inputs met\n"
+     "it, one of them. DIR is AFL++'s folder, or one that holds inputs.\n"
+     "\n"
+     "      --option N=V     an option of moat; several are allowed\n"
+     "      --tool PROGRAM   addr2line or llvm-symbolizer; without it the first one found\n"
+     "      --library FILE   preload FILE in place of the libmoat.so that belongs to this command\n"
+     "  -h, --help           this text\n",
+     moat_triage_main},
 };
 
 static const char usage[] = "Usage: moat COMMAND [ARGUMENT]...\n"

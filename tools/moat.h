@@ -12,6 +12,8 @@ int moat_run_main(int argc, char **argv);
 int moat_doctor_main(int argc, char **argv);
 int moat_options_main(int argc, char **argv);
 int moat_symbolize_main(int argc, char **argv);
+int moat_fuzz_main(int argc, char **argv);
+int moat_triage_main(int argc, char **argv);
 
 /* Writes the help of a subcommand, or of all when name is NULL; false when there is none of that name. */
 bool moat_help(const char *name);

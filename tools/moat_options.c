@@ -7,6 +7,26 @@
 #include "diag/options.h"
 #include "moat.h"
 
+/* What options are said to do and to cost, in the order of mo_option_table. The library itself has no use for it. */
+static const struct words {
+    const char *help, *cost;
+} words[] = {
+#define OPTION_BOOL(name, production, strict, fuzz, embedded, help, cost)                        {help, cost},
+#define OPTION_SIZE(name, production, strict, fuzz, embedded, lowest, highest, unit, help, cost) {help, cost},
+#define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost)                {help, cost},
+#define OPTION_TEXT(name, size, help, cost)                                                      {help, cost},
+#include "diag/options.def"
+#undef OPTION_BOOL
+#undef OPTION_SIZE
+#undef OPTION_ENUM
+#undef OPTION_TEXT
+};
+
+static const struct words *words_of(const struct mo_option_info *option)
+{
+    return &words[option - mo_option_table];
+}
+
 enum { COLUMNS = 100, INDENT = 4 };
 
 static const struct {
@@ -14,7 +34,7 @@ static const struct {
 } profiles[] = {
     {"production", "for programs in service: every check, quarantine within the second-level cache"},
     {"strict", "the longest quarantines, every reused byte checked: for what faces attackers, and for bug hunts"},
-    {"fuzz", "as strict, with longer waits for large mappings: for fuzzing"},
+    {"fuzz", "as strict, and each allocation alone between guards as long as there is room: for fuzzing"},
     {"embedded", "small caches, short quarantines, one arena: for devices with little memory"},
 };
 _Static_assert(sizeof profiles / sizeof profiles[0] == MO_PROFILES, "each profile is described");
@@ -77,7 +97,7 @@ static void show(const struct mo_option_info *option)
                                         [MO_OPTION_TEXT] = "TEXT"};
     printf("%s=%s\n", option->name, option->kind == MO_OPTION_ENUM ? option->values : units[option->kind]);
     printf("%*s", INDENT, "");
-    wrap(option->help, INDENT);
+    wrap(words_of(option)->help, INDENT);
     printf("%*sdefault: %s", INDENT, "", value_text(option, option->of_profile[0]));
     const char *before = " (";
     for (size_t p = 1; p < MO_PROFILES; p++) {
@@ -90,7 +110,7 @@ static void show(const struct mo_option_info *option)
     if (option->kind != MO_OPTION_BOOL && option->kind != MO_OPTION_ENUM)
         printf("%*sallowed: %s\n", INDENT, "", allowed_text(option));
     printf("%*scost:    ", INDENT, "");
-    wrap(option->cost, INDENT + 9);
+    wrap(words_of(option)->cost, INDENT + 9);
     putchar('\n');
 }
 
@@ -159,12 +179,12 @@ static void markdown_section(const struct mo_option_info *option)
                                         [MO_OPTION_BYTES] = "Bytes",
                                         [MO_OPTION_ENUM] = "A word",
                                         [MO_OPTION_TEXT] = "A text"};
-    printf("\n### %s\n\n%s: %s.\n\n- Default: %s", option->name, kinds[option->kind], option->help,
+    printf("\n### %s\n\n%s: %s.\n\n- Default: %s", option->name, kinds[option->kind], words_of(option)->help,
            value_text(option, option->of_profile[0]));
     for (size_t p = 1; p < MO_PROFILES; p++)
         if (option->of_profile[p] != option->of_profile[0])
             printf("; `%s`: %s", mo_profile_names[p], value_text(option, option->of_profile[p]));
-    printf("\n- Allowed: %s\n- Cost: %s\n", allowed_text(option), option->cost);
+    printf("\n- Allowed: %s\n- Cost: %s\n", allowed_text(option), words_of(option)->cost);
 }
 
 static void show_all(bool markdown)

@@ -186,7 +186,7 @@ static void check_at_exit(void)
         return;
     if (exit_output.copy >= 0 && is_exit_output(exit_output.copy) && fcntl(STDERR_FILENO, F_GETFD) < 0)
         (void)dup2(exit_output.copy, STDERR_FILENO); /* nobody's any more */
-    (void)mo_check_heap("exit");
+    mo_check_exit();
 }
 
 /* Priority 101 is the last of this object's destructors to run; libc runs those of a preloaded library last. */

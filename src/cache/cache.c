@@ -6,8 +6,6 @@ const struct mo_cache mo_cache_none = MO_CACHE_NONE;
 __thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec"))) =
     (struct mo_cache *)(uintptr_t)&mo_cache_none;
 
-enum { FIRST_BATCH = 4 };
-
 /* Guarded by pool_lock. */
 static struct mo_lock pool_lock;
 static struct mo_cache *all, *idle;
@@ -25,7 +23,7 @@ static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r, bool wiped
     c->wiped = wiped;
     c->stock[0].top = MO_CACHE_EMPTY_TOP;
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
-        c->batch[class] = FIRST_BATCH;
+        c->batch[class] = MO_FIRST_BATCH;
         c->stock[class].top = mo_sealed.classes[class].ready_at;
         c->stock[class].fifo = mo_sealed.classes[class].fifo_at;
     }
@@ -62,7 +60,8 @@ static struct mo_cache *make(void)
         return NULL;
     }
     mo_os_name(c, bytes, "moat cache");
-    return fill(c, r, mo_os_wipe_on_fork(r, page)); /* without it mo_cache_forked wipes */
+    /* Without it mo_cache_forked wipes. With a seed a child goes on with its parent's numbers. */
+    return fill(c, r, mo_sealed.options.seed != 0 || mo_os_wipe_on_fork(r, page));
 }
 
 struct mo_cache *mo_cache_take(void)

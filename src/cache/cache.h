@@ -15,6 +15,8 @@
 
 #include "arena/arena.h"
 
+enum { MO_FIRST_BATCH = 4 }; /* slots of the first refill of a class */
+
 /* One class's part of a cache; both are places in bytes from the cache's start. */
 struct mo_stock {
     uint32_t top;  /* one past the last ready slot; at ready_at when there is none. Below the first there is a 0 */
@@ -65,6 +67,14 @@ MO_INLINE struct mo_stock *mo_cache_stock(struct mo_cache *c, unsigned class)
 }
 
 #define MO_CACHE_ASIDE(k) ((k)->ready_end + (uint32_t)sizeof(uintptr_t))
+
+/* Has the class never been used in this cache? Its arrays' pages are untouched then, and a look would map them. A
+ * refill changes the batch, a free the place in the queue (unless as many came as it has entries). */
+MO_INLINE bool mo_cache_unused(const struct mo_cache *c, unsigned class, uint32_t top, uint32_t fifo)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    return top == k->ready_at && fifo == k->fifo_at && c->batch[class] == MO_FIRST_BATCH;
+}
 
 /* The entry at a place. */
 MO_INLINE uintptr_t *mo_cache_at(const struct mo_cache *c, uint32_t place)

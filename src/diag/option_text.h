@@ -33,4 +33,10 @@ const char *mo_option_nearest(const char *word, size_t n);
 void mo_options_load_from(struct mo_options *o, const char *compiled, const char *path, const char *environment,
                           mo_option_complain *complain);
 
+/* The value of an environment variable, named with its =; NULL where it is not set. */
+typedef const char *mo_option_variable(const char *name);
+
+/* What AFL++'s own variables for a hardened malloc say. */
+void mo_options_take_afl(struct mo_options *o, mo_option_variable *variable, mo_option_complain *complain);
+
 #endif

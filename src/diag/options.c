@@ -8,16 +8,16 @@
 #include "moat/moat.h"
 #include "os/os.h"
 
-#define ENTRY(name, kind, values, lowest, highest, help, cost, ...) \
-    {#name, values, help, cost, {__VA_ARGS__}, lowest, highest, offsetof(struct mo_options, name), kind},
+#define ENTRY(name, kind, values, lowest, highest, ...) \
+    {#name, values, {__VA_ARGS__}, lowest, highest, offsetof(struct mo_options, name), kind},
 #define OPTION_BOOL(name, production, strict, fuzz, embedded, help, cost) \
-    ENTRY(name, MO_OPTION_BOOL, NULL, 0, 1, help, cost, production, strict, fuzz, embedded)
+    ENTRY(name, MO_OPTION_BOOL, NULL, 0, 1, production, strict, fuzz, embedded)
 #define OPTION_SIZE(name, production, strict, fuzz, embedded, lowest, highest, unit, help, cost) \
-    ENTRY(name, MO_OPTION_##unit, NULL, lowest, highest, help, cost, production, strict, fuzz, embedded)
+    ENTRY(name, MO_OPTION_##unit, NULL, lowest, highest, production, strict, fuzz, embedded)
 /* The words bound an enum's values, so lowest and highest say nothing. */
 #define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost) \
-    ENTRY(name, MO_OPTION_ENUM, values, 0, 0, help, cost, production, strict, fuzz, embedded)
-#define OPTION_TEXT(name, size, help, cost) ENTRY(name, MO_OPTION_TEXT, NULL, 0, (size)-1, help, cost, 0)
+    ENTRY(name, MO_OPTION_ENUM, values, 0, 0, production, strict, fuzz, embedded)
+#define OPTION_TEXT(name, size, help, cost) ENTRY(name, MO_OPTION_TEXT, NULL, 0, (size)-1, 0)
 
 const struct mo_option_info mo_option_table[] = {
 #include "diag/options.def"
@@ -411,6 +411,14 @@ void mo_options_load_from(struct mo_options *o, const char *compiled, const char
         (void)mo_options_parse(o, sources[i].text, sources[i].name, to);
 }
 
+/* What is another option in other units. */
+static void settle(struct mo_options *o)
+{
+    enum { MIB_SHIFT = 20 };
+    if (o->quarantine_size_mb != 0)
+        o->large_quarantine_bytes = mo_min(o->quarantine_size_mb << MIB_SHIFT, MO_HIGHEST_RESERVE);
+}
+
 /* One write for the line and its newline, so that threads and processes do not mix theirs. */
 static void complain_on_stderr(const char *line, size_t n)
 {
@@ -435,8 +443,13 @@ void mo_options_load(struct mo_options *o, bool secure)
 {
     /* A weak reference: its address is NULL when no program and no library defines it. */
     const char *compiled = &moat_options != NULL ? moat_options : NULL;
-    mo_options_load_from(o, compiled, "/etc/moat.conf", secure ? NULL : from_environment("MOAT_OPTIONS="),
-                         complain_on_stderr);
+    const char *environment = secure ? NULL : from_environment("MOAT_OPTIONS=");
+    mo_options_load_from(o, compiled, "/etc/moat.conf", environment, complain_on_stderr);
+    if (o->profile == MO_PROFILE_FUZZ && !secure) {
+        mo_options_take_afl(o, from_environment, complain_on_stderr);
+        (void)mo_options_parse(o, environment != NULL ? environment : "", "", NULL); /* which wins */
+    }
+    settle(o);
     /* Now: when there is something to report, the environment may be part of the damage. no-color.org: not empty. */
     const char *no_color = from_environment("NO_COLOR=");
     if (o->color == MO_COLOR_AUTO && no_color != NULL && no_color[0] != '\0')

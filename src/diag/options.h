@@ -36,6 +36,7 @@ enum mo_report_form { MO_REPORT_TEXT, MO_REPORT_JSON, MO_REPORT_ASAN };
 enum mo_color { MO_COLOR_AUTO, MO_COLOR_ALWAYS, MO_COLOR_NEVER };
 enum mo_check_when { MO_CHECK_OFF, MO_CHECK_MAIN, MO_CHECK_ALL };
 enum mo_handle_segv { MO_SEGV_OFF, MO_SEGV_ON, MO_SEGV_LATE };
+enum mo_align_choice { MO_ALIGN_STRICT, MO_ALIGN_NATURAL };
 enum mo_check_what { MO_CHECK_NOTHING, MO_CHECK_DST, MO_CHECK_BOTH };
 enum mo_stats_when { MO_STATS_OFF, MO_STATS_EXIT };
 
@@ -55,13 +56,11 @@ struct mo_options {
 #undef OPTION_TEXT
 };
 
-/* How an option is described to people; the table is made from options.def. */
+/* What an option may be; the table is made from options.def, whose help and cost only the command `moat` has. */
 enum mo_option_kind { MO_OPTION_BOOL, MO_OPTION_COUNT, MO_OPTION_BYTES, MO_OPTION_ENUM, MO_OPTION_TEXT };
 struct mo_option_info {
     const char *name;
-    const char *values; /* enum words separated by |, or NULL */
-    const char *help;
-    const char *cost;
+    const char *values;             /* enum words separated by |, or NULL */
     size_t of_profile[MO_PROFILES]; /* default in each profile */
     size_t lowest, highest;         /* of a text: bytes */
     size_t offset;                  /* of the member in struct mo_options */

@@ -189,7 +189,7 @@ static void collect(struct mo_case *c, struct mo_stack *stack, const void *ucont
     if (ucontext != NULL)
         mo_stack_of_context(stack, ucontext);
     else
-        mo_stack_take(stack);
+        mo_stack_take(stack, MO_STACK_MOST);
     c->stack = stack;
     if (mo_case_has_chunk(c)) {
         stacks[1] = c->chunk->allocated;
@@ -277,6 +277,14 @@ DEFINE_REPORT(metadata, MO_METADATA)
 void mo_panic(const char *what)
 {
     struct mo_case c = {.violation = MO_PANIC, .offset = PTRDIFF_MIN, .detail = what};
+    report(&c);
+}
+
+void mo_out_of_memory(void)
+{
+    struct mo_case c = {.violation = MO_NO_MEMORY,
+                        .offset = PTRDIFF_MIN,
+                        .detail = "an allocation failed, and allocator_may_return_null=no"};
     report(&c);
 }
 

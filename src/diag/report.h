@@ -67,6 +67,9 @@ void mo_report_forked(void);
 /* Our own bug or an impossible refusal of the system at start: says so and aborts. */
 MO_COLD MO_NORETURN void mo_panic(const char *what);
 
+/* An allocation has failed that must not, by option allocator_may_return_null. */
+MO_COLD MO_NORETURN void mo_out_of_memory(void);
+
 /* Sets the program's callback, a moat_report_callback of moat/moat.h or NULL; returns the one before. */
 void *mo_report_set_callback(void *now);
 

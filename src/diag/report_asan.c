@@ -105,7 +105,7 @@ static void first_lines(struct mo_text *t, const struct mo_case *c)
     if (c->violation != MO_MISMATCH)
         registers(t, c);
     mo_text_string(t, "\n");
-    if (c->violation != MO_MISMATCH && c->violation != MO_METADATA && c->violation != MO_PANIC)
+    if (c->violation != MO_MISMATCH && c->violation != MO_METADATA && !mo_case_is_sentence(c))
         access_line(t, c);
 }
 
@@ -161,7 +161,7 @@ static void hint(struct mo_text *t, const struct mo_case *c)
     mo_text_decimal(t, c->process);
     mo_text_string(t, "==HINT: moat: ");
     mo_form_sentence(t, c);
-    if (c->detail != NULL && c->violation != MO_PANIC) {
+    if (c->detail != NULL && !mo_case_is_sentence(c)) {
         mo_text_string(t, ": ");
         mo_form_some(t, c->detail);
     }

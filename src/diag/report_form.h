@@ -16,6 +16,7 @@ enum mo_violation {
     MO_MISMATCH,
     MO_METADATA,
     MO_PANIC,
+    MO_NO_MEMORY,
     MO_FAULT_OVERFLOW, /* met by the CPU: in the order of enum mo_access_bug */
     MO_FAULT_AFTER_FREE,
     MO_FAULT_WILD,
@@ -60,6 +61,12 @@ MO_INLINE bool mo_case_is_sized(const struct mo_case *c)
 MO_INLINE bool mo_case_is_fault(const struct mo_case *c)
 {
     return c->violation >= MO_FAULT_OVERFLOW;
+}
+
+/* What is about no address: the detail is all of the sentence. */
+MO_INLINE bool mo_case_is_sentence(const struct mo_case *c)
+{
+    return c->violation == MO_PANIC || c->violation == MO_NO_MEMORY;
 }
 
 /* Is there room for one more frame of a stack behind which `later` others follow? Each and the report's end have room,

@@ -150,7 +150,7 @@ void mo_form_json(struct mo_text *t, const struct mo_case *c)
         address(t, c->given->other);
     else
         mo_text_string(t, "null");
-    string_or_null(t, "evidence", c->violation != MO_PANIC ? c->detail : NULL);
+    string_or_null(t, "evidence", !mo_case_is_sentence(c) ? c->detail : NULL);
     stack(t, "stack", c->stack, mo_form_kept(c->chunk));
     key(t, "chunk");
     if (mo_case_has_chunk(c))

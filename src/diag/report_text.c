@@ -28,6 +28,8 @@ const struct mo_violation_text mo_violation_texts[] = {
                      "keep the core file; if the program is innocent, report it as SECURITY.md says"},
     [MO_PANIC] = {"panic", NULL, NULL, "a bug in moat, or no memory where it cannot go on without",
                   "'moat doctor' shows what this system gives"},
+    [MO_NO_MEMORY] = {"out-of-memory", NULL, NULL, "a length taken from the input, or a leak",
+                      "the stack is that of the allocation"},
     [MO_FAULT_OVERFLOW] = {"heap-buffer-overflow", "at", ", outside of its chunk",
                            "an index or a copy went past the chunk's end, or before its start",
                            "the stack is that of the access: 'moat symbolize' shows its lines"},
@@ -160,7 +162,7 @@ void mo_form_text_head(struct mo_text *t, const struct mo_case *c)
         place(t, c);
     if (mo_case_has_chunk(c))
         describe(t, c);
-    if (c->violation != MO_PANIC)
+    if (!mo_case_is_sentence(c))
         line(t, c, "    evidence: ", c->detail);
     start_line(t, c, "    thread: ");
     mo_text_decimal(t, c->thread);

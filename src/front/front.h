@@ -39,6 +39,10 @@ size_t mo_usable_size(const void *p);
  * Other threads may go on: what they are changing at the moment is passed by. */
 size_t mo_check_heap(const char *action);
 
+/* The same when the process exits, without what a forked child of the profile fuzz has in the guard pool from its
+ * parent. */
+void mo_check_exit(void);
+
 /* Start-up if it has not been; everything above does it by itself. */
 void mo_front_start(void);
 

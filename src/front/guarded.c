@@ -35,8 +35,10 @@ static void seal(const struct mo_pool_slot *g)
     for (; at + MO_TAIL_BLOCK <= end; at += MO_TAIL_BLOCK)
         memcpy((void *)at, x.after, MO_TAIL_BLOCK);
     memcpy((void *)at, x.after, end - at);
-    for (at = g->p; at > g->open; at -= MO_TAIL_BLOCK) /* whole blocks: p is a multiple */
+    for (at = g->p; at >= g->open + MO_TAIL_BLOCK; at -= MO_TAIL_BLOCK)
         memcpy((void *)(at - MO_TAIL_BLOCK), x.before, MO_TAIL_BLOCK);
+    size_t rest = at - g->open; /* none, but with option align=natural */
+    memcpy((void *)g->open, x.before + MO_TAIL_BLOCK - rest, rest);
 }
 
 /* The changed byte that is next to the chunk, behind it or else before it; 0 when there is none. */
@@ -52,11 +54,14 @@ static uintptr_t changed_byte(const struct mo_pool_slot *g)
             if (mo_load8(at + i) != x.after[i])
                 return at + i;
     }
-    for (at = g->p; at > g->open; at -= MO_TAIL_BLOCK)
-        for (size_t i = MO_TAIL_BLOCK;
-             memcmp((const void *)(at - MO_TAIL_BLOCK), x.before, MO_TAIL_BLOCK) != 0 && i > 0; i--)
-            if (mo_load8(at - MO_TAIL_BLOCK + i - 1) != x.before[i - 1])
-                return at - MO_TAIL_BLOCK + i - 1;
+    for (at = g->p; at > g->open;) {
+        size_t n = mo_min(MO_TAIL_BLOCK, at - g->open);
+        const uint8_t *want = x.before + MO_TAIL_BLOCK - n;
+        at -= n;
+        for (size_t i = n; memcmp((const void *)at, want, n) != 0 && i > 0; i--)
+            if (mo_load8(at + i - 1) != want[i - 1])
+                return at + i - 1;
+    }
     return 0;
 }
 
@@ -64,13 +69,15 @@ void mo_guarded_describe(const struct mo_pool_slot *g, struct mo_report_chunk *c
 {
     static const char *const states[] = {"never allocated, sampled", "live, sampled", "being freed, sampled",
                                          "freed, sampled"};
+    const struct mo_pool_stacks *stacks = mo_pool_stacks(g);
+    bool kept = mo_sealed.options.malloc_context_size != 0; /* else the stacks' page is not to be touched either */
     *chunk = (struct mo_report_chunk){.address = g->p,
                                       .requested = g->n,
                                       .slot = g->open_size,
                                       .state = states[g->state & 3],
                                       .origin = mo_origin_name((enum mo_origin)g->origin),
-                                      .allocated = &g->allocated,
-                                      .freed = g->freed.count != 0 ? &g->freed : NULL};
+                                      .allocated = kept && stacks->allocated.count != 0 ? &stacks->allocated : NULL,
+                                      .freed = kept && stacks->freed.count != 0 ? &stacks->freed : NULL};
 }
 
 /* Reports a changed byte around the chunk. */
@@ -88,14 +95,14 @@ static void verify(const struct mo_pool_slot *g, const char *action)
                         "bytes before the start of the chunk were changed");
 }
 
-size_t mo_guarded_check(const char *action)
+size_t mo_guarded_check(const char *action, bool known)
 {
     const struct mo_pool_slot *g = NULL;
     size_t at = 0, live = 0;
     bool good = true;
     if (!mo_pool_hold())
         return 0;
-    for (; good && (g = mo_pool_next_locked(&at)) != NULL; live++)
+    for (; good && (g = mo_pool_next_locked(&at, known)) != NULL; live++)
         good = changed_byte(g) == 0;
     mo_pool_unlock(); /* a handler of SIGABRT may allocate */
     if (mo_unlikely(!good))
@@ -125,9 +132,11 @@ void *mo_guarded_allocate(size_t n, size_t align, enum mo_origin origin)
     if (g == NULL)
         return NULL;
     mo_fault_sampled();
-    g->origin = origin;
-    g->freed.count = 0;
-    mo_stack_take(&g->allocated);
+    g->origin = (uint8_t)origin;
+    if (mo_sealed.options.malloc_context_size != 0) {
+        mo_pool_stacks(g)->freed.count = 0;
+        mo_stack_take(&mo_pool_stacks(g)->allocated, mo_sealed.options.malloc_context_size);
+    }
     seal(g);
     mo_pool_publish(g);
     return (void *)g->p;
@@ -141,7 +150,8 @@ bool mo_guarded_release(uintptr_t p, struct mo_routine used)
         return false;
     verify(g, used.action);
     (void)check_routine(g, used);
-    mo_stack_take(&g->freed);
+    if (mo_sealed.options.malloc_context_size != 0)
+        mo_stack_take(&mo_pool_stacks(g)->freed, mo_sealed.options.malloc_context_size);
     mo_pool_retire(g);
     return true;
 }

@@ -17,8 +17,9 @@ bool mo_guarded_release(uintptr_t p, struct mo_routine used) MO_CHECKED;
 bool mo_guarded_size(uintptr_t p, size_t *n) MO_CHECKED; /* as requested */
 bool mo_guarded_made(uintptr_t p, struct mo_routine *made) MO_CHECKED;
 
-/* Verifies all live chunks of the pool, and reports one that is corrupted; returns how many there are. */
-size_t mo_guarded_check(const char *action);
+/* Verifies all live chunks of the pool (known: see mo_pool_next_locked), and reports one that is corrupted; returns how
+ * many there are. */
+size_t mo_guarded_check(const char *action, bool known);
 
 /* p lies in the pool and no live chunk starts there: says what is there instead. */
 MO_NORETURN void mo_guarded_report(uintptr_t p, const char *action);

@@ -8,6 +8,7 @@
 #include "front/check.h"
 #include "front/guarded.h"
 #include "front/hot_names.h"
+#include "front/limit.h"
 #include "front/thread.h"
 #include "guard/sampler.h"
 #include "mem/classes.h"
@@ -63,17 +64,27 @@ static void *allocate_class(unsigned class, size_t n, size_t align, enum mo_orig
     return hand_out(mo_cache_pop(c, &c->stock[class]), class, c->owner, n, align, origin, c->random);
 }
 
+static void *no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
 static void *or_no_memory(void *p)
 {
-    if (mo_unlikely(p == NULL))
+    if (mo_unlikely(p == NULL)) {
+        mo_limit_failed();
         errno = ENOMEM;
+    }
     return p;
 }
 
 void *mo_allocate_slow(size_t n, enum mo_origin origin)
 {
     mo_front_start();
-    if (n > MO_SMALL_MAX)
+    if (mo_unlikely(mo_limit_refuses(n)))
+        return or_no_memory(NULL);
+    if (n > MO_SMALL_MAX || (n > MO_POOL_MOST && mo_sampler_is_dense())) /* guards for all that is fuzzed */
         return or_no_memory(mo_big_allocate(n, 1, origin));
     unsigned class = n != 0 ? mo_class_of(n) : MO_CLASS_ZERO;
     struct mo_cache *c = mo_thread_cache();
@@ -109,11 +120,14 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
     if (align <= MO_ALIGN_PLAIN)
         return mo_hot_allocate(n, origin);
     mo_front_start();
+    if (mo_unlikely(mo_limit_refuses(n)))
+        return or_no_memory(NULL);
     (void)mo_thread_cache(); /* a thread's first allocation may be due, too */
     void *p = mo_sampler_is_due() ? mo_guarded_allocate(n, align, origin) : NULL;
     if (p != NULL)
         return p;
-    if (n <= MO_SMALL_MAX && align <= MO_SLOT_ALIGN && n + align <= MO_SMALL_MAX)
+    if (n <= MO_SMALL_MAX && !(n > MO_POOL_MOST && mo_sampler_is_dense()) && align <= MO_SLOT_ALIGN &&
+        n + align <= MO_SMALL_MAX)
         p = allocate_class(mo_class_of(n + align - MO_ALIGN_PLAIN), n, align, origin);
     return p != NULL ? p : or_no_memory(mo_big_allocate(n, align, origin));
 }
@@ -300,7 +314,7 @@ static void *resize_small(uintptr_t p, size_t n)
 {
     struct mo_place place;
     if (!find_chunk(p, &place, realloced.action))
-        return or_no_memory(NULL);
+        return no_memory();
     struct mo_routine made = check_routine(p, &place, realloced);
     if (place.class == MO_CLASS_ZERO)
         return move(p, made, n);
@@ -320,6 +334,8 @@ void *mo_resize(void *ptr, size_t n)
         return resize_small(p, n);
     struct mo_routine made = realloced;
     void *q = NULL;
+    if (mo_unlikely(mo_limit_refuses(n)))
+        return or_no_memory(NULL);
     if (mo_pool_holds(p) && mo_guarded_made(p, &made))
         return move(p, made, n);
     switch (mo_big_resize(p, n, &made, &q)) {
@@ -329,7 +345,7 @@ void *mo_resize(void *ptr, size_t n)
         return move(p, made, n);
     default:
         mo_report_bad_pointer(p, "realloc");
-        return or_no_memory(NULL); /* how much there is to copy nobody here knows: it stays as it is */
+        return no_memory(); /* how much there is to copy nobody here knows: it stays as it is */
     }
 }
 

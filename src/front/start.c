@@ -24,7 +24,8 @@ static struct mo_random *streams(bool *wiped)
     struct mo_random *r = mo_os_map_guarded(page, "moat random");
     if (r == NULL)
         mo_panic("no memory at start");
-    *wiped = mo_os_wipe_on_fork(r, page);
+    /* With a seed a child goes on with its parent's numbers. */
+    *wiped = mo_sealed.options.seed != 0 || mo_os_wipe_on_fork(r, page);
     mo_os_populate(r, page);
     return r;
 }

@@ -188,8 +188,10 @@ struct mo_cache *mo_thread_cache(void)
     if (inherited != NULL) {
         c = mo_cache_mine = inherited;
         inherited = NULL;
-        if (mo_sealed.options.profile != MO_PROFILE_FUZZ)
+        if (mo_sealed.options.profile != MO_PROFILE_FUZZ && mo_sealed.options.seed == 0)
             set_aside(c);
+        if (mo_sampler_is_dense())
+            mo_sampler_charge(c, 0);
         return c;
     }
     c = mo_cache_take();
@@ -258,6 +260,7 @@ static void forked_child(void)
     mo_cache_mine = mine;
     mo_cache_forked();
     mo_sampler_forked();
+    mo_pool_forked();
     mo_report_forked();
     inherited = NULL;
     if (!mo_cache_is_none(mine) && mine != &gone) {

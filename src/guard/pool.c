@@ -1,153 +1,247 @@
 #include "guard/pool.h"
 
 #include "diag/sealed.h"
+#include "guard/sampler.h"
 
 enum {
-    STEP = 64, /* slots brought into use at once: their page tables are 5 KiB */
-    PLAIN = 16 /* alignment of every payload */
+    STEP = 64,  /* slots brought into use at once: their page tables are 5 KiB */
+    PLAIN = 16, /* alignment of every payload, but for option align=natural */
+    KINDS = 8   /* of slots, by their pages */
+};
+
+/* Slots of one size, side by side. Guarded by pool_lock; start to slots never change once there is a pool. The queue is
+ * a ring of the numbers of those that are not in use, oldest at queue_at. */
+struct kind {
+    uintptr_t start; /* of the first slot; what lies before it is inaccessible */
+    size_t room;     /* bytes of a slot without the guard page behind it */
+    size_t span;     /* with it */
+    size_t first;    /* the first one's number in the table */
+    size_t slots;    /* how many there may be */
+    size_t used;     /* how many are in use by now; atomic */
+    size_t fresh;    /* of those, how many have been taken or are in the queue */
+    size_t known;    /* of those, how many a forked child has from its parent */
+    size_t queue_at, queue_count;
+    size_t live;
 };
 
 uintptr_t mo_pool_base;
 size_t mo_pool_size;
 
-/* Guarded by pool_lock. The queue is a ring of the numbers of all slots that are not in use, oldest at queue_at. */
+/* Guarded by pool_lock. */
 static struct mo_lock pool_lock;
+static struct kind kinds[KINDS];
+static size_t kind_count;
 static struct mo_pool_slot *table;
+static struct mo_pool_stacks *stacks;
 static uint32_t *queue;
-static size_t span;        /* bytes from one slot to the next, a guard page included */
-static size_t slots, used; /* how many there may be, and how many are in use by now */
-static size_t queue_at, queue_count;
 static size_t live_bytes, live_count, taken;
 static bool refused; /* no address space: there will be no pool */
 static bool frozen;  /* atomic */
 
-/* Where slot i starts. The pool starts with a guard page. */
-static uintptr_t start_of(size_t i)
+static uintptr_t start_of(const struct kind *k, size_t i)
 {
-    return mo_pool_base + mo_sealed.features.page + i * span;
+    return k->start + i * k->span;
 }
 
 /* Without guard markers a live slot splits the mapping around it in up to three. */
-static size_t slots_wanted(void)
+static size_t split_most(void)
 {
-    size_t n = mo_sealed.options.sample_slots;
-    return mo_sealed.features.guard_install ? n : mo_min(n, mo_sealed.options.guard_mappings / 3);
+    return mo_sealed.features.guard_install ? SIZE_MAX : mo_sealed.options.guard_mappings / 3;
+}
+
+/* Sampled chunks are few: each has room for the largest. Where all are sampled there is a kind for each number of
+ * pages, so that address space and page tables are in proportion, and slots of more pages are fewer. Returns bytes. */
+static size_t lay_out(size_t slots, size_t *all)
+{
+    size_t page = mo_sealed.features.page, size = page, most = mo_align_up(MO_POOL_MOST, page);
+    kind_count = mo_sampler_is_dense() ? mo_min(most / page, KINDS) : 1;
+    *all = 0;
+    for (size_t i = 0; i < kind_count; i++) {
+        struct kind *k = &kinds[i];
+        k->room = i == kind_count - 1 ? most : (i + 1) * page;
+        k->span = k->room + page;
+        k->start = size; /* from the base, as yet */
+        k->first = *all;
+        k->slots = slots / (i + 1);
+        size += k->slots * k->span;
+        *all += k->slots;
+    }
+    return size;
 }
 
 static bool reserve_locked(void)
 {
-    size_t page = mo_sealed.features.page;
-    span = mo_align_up(MO_POOL_MOST, page) + page;
-    slots = slots_wanted();
-    size_t size = page + slots * span;
+    size_t page = mo_sealed.features.page, slots = mo_sealed.options.sample_slots, all;
+    if (!mo_sampler_is_dense())
+        slots = mo_min(slots, split_most());
+    size_t size = lay_out(slots, &all);
+    while (mo_sampler_is_dense() && size > mo_sealed.features.address_limit / 16 && slots > STEP)
+        size = lay_out(slots /= 2, &all);
     if (slots == 0 || size > mo_sealed.features.address_limit / 16)
         return false;
-    table = mo_os_map_guarded(slots * sizeof *table, "moat guarded");
-    queue = mo_os_map_guarded(slots * sizeof *queue, "moat guarded");
+    table = mo_os_map_guarded(all * sizeof *table, "moat guarded");
+    stacks = mo_os_map_guarded(all * sizeof *stacks, "moat guarded");
+    queue = mo_os_map_guarded(all * sizeof *queue, "moat guarded");
     uintptr_t base = (uintptr_t)mo_os_reserve(0, size, page);
-    if (table == NULL || queue == NULL || base == 0)
-        return false;                                        /* once in a process's life: what did fit stays */
+    if (table == NULL || stacks == NULL || queue == NULL || base == 0)
+        return false; /* once in a process's life: what did fit stays */
+    for (size_t i = 0; i < kind_count; i++)
+        kinds[i].start += base;
     __atomic_store_n(&mo_pool_base, base, __ATOMIC_RELAXED); /* others compare with it as long as the size is 0 */
     __atomic_store_n(&mo_pool_size, size, __ATOMIC_RELEASE);
     return true;
 }
 
-static void enqueue_locked(size_t i)
+static void enqueue_locked(struct kind *k, size_t i)
 {
-    queue[(queue_at + queue_count) % slots] = (uint32_t)i;
-    queue_count++;
+    queue[k->first + (k->queue_at + k->queue_count) % k->slots] = (uint32_t)i;
+    k->queue_count++;
 }
 
-/* Markers need a mapping that is accessible otherwise, and one piece of it for all slots. */
-static void extend_locked(void)
+/* Markers need a mapping that is accessible otherwise, and one piece of it for all slots. Where all chunks are sampled
+ * the slots stay open, with markers only between them: that saves each its system call when it is taken first. */
+static void extend_locked(struct kind *k)
 {
-    size_t n = mo_min(STEP, slots - used);
-    void *area = (void *)start_of(used);
-    bool markers = mo_sealed.features.guard_install && mo_os_open(area, n * span);
-    if (markers && !mo_os_guard(area, n * span)) { /* locked memory */
-        markers = false;
-        if (!mo_os_close(area, n * span))
+    size_t n = mo_min(STEP, k->slots - k->used), page = mo_sealed.features.page;
+    bool dense = mo_sampler_is_dense();
+    char *area = (char *)start_of(k, k->used);
+    bool markers = mo_sealed.features.guard_install && mo_os_open(area, n * k->span);
+    if (markers && !(dense ? mo_os_guard_each(area + k->room, page, k->span, n) : mo_os_guard(area, n * k->span))) {
+        markers = false; /* locked memory */
+        if (!mo_os_close(area, n * k->span))
             return;
     }
-    for (size_t i = used; i < used + n; i++) {
-        table[i].markers = markers;
-        table[i].split = !markers;
-        enqueue_locked(i);
+    for (size_t i = k->used; i < k->used + n; i++) {
+        struct mo_pool_slot *g = &table[k->first + i];
+        g->markers = markers;
+        g->split = !markers;
+        g->ready = markers && dense;
+        if (!dense)
+            enqueue_locked(k, i);
     }
-    __atomic_store_n(&used, used + n, __ATOMIC_RELEASE);
+    __atomic_store_n(&k->used, k->used + n, __ATOMIC_RELEASE);
+    if (!dense)
+        k->fresh = k->used;
 }
 
 /* Takes a slot of the older half of the queue: the oldest one changes places with it. */
-static struct mo_pool_slot *dequeue_locked(struct mo_random *r)
+static size_t dequeue_locked(struct kind *k, struct mo_random *r)
+{
+    size_t half = mo_min((k->queue_count + 1) / 2, 65536);
+    size_t at = k->first + (k->queue_at + mo_random_below(r, (uint32_t)half)) % k->slots;
+    uint32_t i = queue[at];
+    queue[at] = queue[k->first + k->queue_at];
+    k->queue_at = (k->queue_at + 1) % k->slots;
+    k->queue_count--;
+    return i;
+}
+
+static struct mo_pool_slot *choose_locked(size_t bytes, struct mo_random *r)
 {
     refused = refused || (mo_pool_size == 0 && !reserve_locked());
     if (refused || __atomic_load_n(&frozen, __ATOMIC_RELAXED))
         return NULL;
-    if (queue_count <= STEP / 2 && used < slots)
-        extend_locked();
-    if (queue_count == 0 || live_count >= slots - slots / 4)
+    struct kind *k = &kinds[kind_count == 1 || bytes == 0 ? 0 : (bytes - 1) / mo_sealed.features.page];
+    bool dense = mo_sampler_is_dense();
+    if (k->live >= k->slots - k->slots / 4 || live_count >= split_most() ||
+        (dense && live_bytes + k->room > mo_sealed.options.sample_bytes))
         return NULL;
-    size_t half = mo_min((queue_count + 1) / 2, 65536);
-    size_t at = (queue_at + mo_random_below(r, (uint32_t)half)) % slots;
-    uint32_t i = queue[at];
-    queue[at] = queue[queue_at];
-    queue_at = (queue_at + 1) % slots;
-    queue_count--;
-    return &table[i];
+    if (k->used < k->slots && (dense ? k->fresh == k->used : k->queue_count <= STEP / 2))
+        extend_locked(k);
+    if (k->fresh == k->used && k->queue_count == 0)
+        return NULL;
+    k->live++;
+    live_count++;
+    return &table[k->first + (k->fresh < k->used ? k->fresh++ : dequeue_locked(k, r))];
+}
+
+/* The kind that an address of the pool belongs to. */
+static struct kind *kind_of(uintptr_t a)
+{
+    size_t i = kind_count - 1;
+    while (i > 0 && a < kinds[i].start)
+        i--;
+    return &kinds[i];
+}
+
+static struct kind *kind_of_slot(const struct mo_pool_slot *g)
+{
+    size_t i = kind_count - 1;
+    while ((size_t)(g - table) < kinds[i].first)
+        i--;
+    return &kinds[i];
 }
 
 /* Chooses where in its slot the payload lies. Against the far end: as close as its alignment lets it. */
 static void place(struct mo_pool_slot *g, size_t n, size_t align, bool far)
 {
     size_t page = mo_sealed.features.page;
-    uintptr_t start = start_of((size_t)(g - table)), end = start + span - page;
-    g->p = far ? mo_align_down(end - mo_max(n, 1), mo_max(align, PLAIN)) : start;
+    const struct kind *k = kind_of_slot(g);
+    uintptr_t start = start_of(k, (size_t)(g - table) - k->first), end = start + k->room;
+    g->p = far ? mo_align_down(end - mo_max(n, 1), align) : start;
     g->n = n;
-    g->align = align > PLAIN ? align : 0;
     g->open = n != 0 ? mo_align_down(g->p, page) : start;
     g->open_size = n != 0 ? mo_align_up(g->p + n, page) - g->open : 0;
 }
 
-static bool open_pages(const struct mo_pool_slot *g)
+/* By the strongest means that works; zero in any case when they are opened again. */
+static void close_range(struct mo_pool_slot *g, uintptr_t from, size_t size)
 {
-    void *pages = (void *)g->open;
-    if (g->open_size == 0)
-        return true;
-    return (!g->markers || mo_os_unguard(pages, g->open_size)) && (!g->split || mo_os_open(pages, g->open_size));
+    void *pages = (void *)from;
+    g->ready = false;
+    if (size == 0 || (g->markers && mo_os_guard_whole(pages, size)))
+        return;
+    if (!mo_os_purge(pages, size)) /* locked memory */
+        __builtin_memset(pages, 0, size);
+    g->split = mo_os_close(pages, size) || g->split;
 }
 
-/* By the strongest means that works; zero in any case when they are opened again. */
-static void close_pages(struct mo_pool_slot *g)
+static bool open_pages(struct mo_pool_slot *g)
 {
     void *pages = (void *)g->open;
-    if (g->open_size == 0 || (g->markers && mo_os_guard_whole(pages, g->open_size)))
-        return;
-    if (!mo_os_purge(pages, g->open_size)) /* locked memory */
-        __builtin_memset(pages, 0, g->open_size);
-    g->split = mo_os_close(pages, g->open_size) || g->split;
+    if (g->ready && g->open_size == 0)
+        close_range(g, g->open, kind_of_slot(g)->room);
+    if (g->ready || g->open_size == 0)
+        return true;
+    return (!g->markers || mo_os_unguard(pages, g->open_size)) && (!g->split || mo_os_open(pages, g->open_size));
 }
 
 static void give_back(struct mo_pool_slot *g, enum mo_pool_state state)
 {
     mo_lock(&pool_lock);
+    struct kind *k = kind_of_slot(g);
     g->state = (uint8_t)state;
     live_bytes -= g->open_size;
+    k->live--;
     live_count--;
-    enqueue_locked((size_t)(g - table));
+    enqueue_locked(k, (size_t)(g - table) - k->first);
     mo_unlock(&pool_lock);
+}
+
+/* What the payload's address is a multiple of. */
+static size_t alignment(size_t n, size_t align)
+{
+    if (align > PLAIN)
+        return align;
+    if (mo_sealed.options.align == MO_ALIGN_STRICT || n == 0)
+        return PLAIN;
+    return mo_max(mo_min(n & -n, PLAIN), align); /* what any type of that size can need */
 }
 
 struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r)
 {
-    if (n > MO_POOL_MOST || align > mo_sealed.features.page || mo_align_up(n, mo_max(align, 1)) > MO_POOL_MOST)
+    if (n > MO_POOL_MOST || align > mo_sealed.features.page)
+        return NULL;
+    size_t needs = alignment(n, align), bytes = mo_align_up(n, needs);
+    if (bytes > MO_POOL_MOST)
         return NULL;
     mo_lock(&pool_lock);
-    struct mo_pool_slot *g = dequeue_locked(r);
+    struct mo_pool_slot *g = choose_locked(bytes, r);
     if (g != NULL) {
         g->state = MO_POOL_BUSY;
-        place(g, n, align, mo_random_below(r, 2) != 0);
+        g->align = align > PLAIN ? (uint32_t)align : 0;
+        place(g, n, needs, mo_random_below(r, 100) >= mo_sealed.options.sample_left);
         live_bytes += g->open_size;
-        live_count++;
         taken++;
     }
     mo_unlock(&pool_lock);
@@ -165,10 +259,18 @@ void mo_pool_publish(struct mo_pool_slot *g)
 /* The slot in whose span a lies; NULL before the first and behind those in use. */
 static struct mo_pool_slot *slot_of(uintptr_t a)
 {
-    if (!mo_pool_holds(a) || a < start_of(0))
+    if (!mo_pool_holds(a))
         return NULL;
-    size_t i = (a - start_of(0)) / span;
-    return i < __atomic_load_n(&used, __ATOMIC_RELAXED) ? &table[i] : NULL;
+    const struct kind *k = kind_of(a);
+    if (a < k->start)
+        return NULL;
+    size_t i = (a - k->start) / k->span;
+    return i < __atomic_load_n(&k->used, __ATOMIC_RELAXED) ? &table[k->first + i] : NULL;
+}
+
+struct mo_pool_stacks *mo_pool_stacks(const struct mo_pool_slot *g)
+{
+    return &stacks[g - table];
 }
 
 struct mo_pool_slot *mo_pool_find(uintptr_t p)
@@ -190,7 +292,7 @@ struct mo_pool_slot *mo_pool_claim(uintptr_t p)
 
 void mo_pool_retire(struct mo_pool_slot *g)
 {
-    close_pages(g);
+    close_range(g, g->open, g->open_size);
     give_back(g, MO_POOL_WAITING);
 }
 
@@ -204,12 +306,12 @@ static size_t distance(const struct mo_pool_slot *g, uintptr_t a)
 
 struct mo_pool_slot *mo_pool_around(uintptr_t a)
 {
-    size_t page = mo_sealed.features.page;
+    if (!mo_pool_holds(a))
+        return NULL;
+    size_t span = kind_of(a)->span;
     struct mo_pool_slot *here = slot_of(a), *best = here;
     /* The guard page behind a slot, and the pages of it that are not open, are the next one's too. */
-    struct mo_pool_slot *beside[] = {slot_of(a - span), slot_of(a + span)};
-    if (a - mo_pool_base < page)
-        beside[1] = slot_of(start_of(0));
+    struct mo_pool_slot *beside[] = {slot_of(a - span), slot_of(a + span), slot_of(a + mo_sealed.features.page)};
     for (size_t i = 0; i < MO_ARRAY_LEN(beside); i++)
         if (distance(beside[i], a) < distance(best, a))
             best = beside[i];
@@ -223,11 +325,15 @@ void mo_pool_freeze(void)
 
 void mo_pool_figures(struct mo_pool_figures *f)
 {
+    *f = (struct mo_pool_figures){0};
     mo_lock(&pool_lock);
     f->live_bytes = live_bytes;
     f->live_count = live_count;
-    f->waiting_count = queue_count;
-    f->table_bytes = used * (sizeof *table + sizeof *queue);
+    for (size_t i = 0; i < kind_count; i++) {
+        const struct kind *k = &kinds[i];
+        f->waiting_count += k->queue_count;
+        f->table_bytes += k->used * (sizeof *table + sizeof *queue + sizeof *stacks);
+    }
     f->taken = taken;
     mo_unlock(&pool_lock);
 }
@@ -247,12 +353,21 @@ bool mo_pool_hold(void)
     return mo_lock_patiently(&pool_lock);
 }
 
-const struct mo_pool_slot *mo_pool_next_locked(size_t *at)
+void mo_pool_forked(void)
 {
-    while (*at < used) {
-        const struct mo_pool_slot *g = &table[(*at)++];
-        if (__atomic_load_n(&g->state, __ATOMIC_ACQUIRE) == MO_POOL_LIVE)
-            return g;
+    for (size_t i = 0; i < kind_count && mo_sampler_is_dense(); i++)
+        kinds[i].known = kinds[i].fresh;
+}
+
+const struct mo_pool_slot *mo_pool_next_locked(size_t *at, bool known)
+{
+    for (size_t i = 0; i < kind_count; i++) {
+        size_t first = kinds[i].first, end = first + kinds[i].used;
+        for (*at = mo_max(*at, first + (known ? 0 : kinds[i].known)); *at < end;) {
+            const struct mo_pool_slot *g = &table[(*at)++];
+            if (__atomic_load_n(&g->state, __ATOMIC_ACQUIRE) == MO_POOL_LIVE)
+                return g;
+        }
     }
     return NULL;
 }

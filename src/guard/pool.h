@@ -4,9 +4,12 @@
  *          | inaccessible          | page | page | guard | next slot      payload against its far guard,
  *          | page | inaccessible          |      | guard | next slot      or against the near one
  *
- * A slot is opened for as many pages as its payload needs, at one of its two ends by chance, and closed when the
- * payload's life ends. Closed slots wait in a queue; one of the older half is taken next, by chance, and a quarter of
- * the pool always waits. What stands around the payload in its open pages is the caller's business.
+ * A slot is opened for as many pages as its payload needs, at one of its two ends by chance (option sample_left), and
+ * closed when the payload's life ends. Closed slots wait in a queue; one of the older half is taken next, by chance,
+ * and a quarter of the pool always waits. What stands around the payload in its open pages is the caller's business.
+ *
+ * Where all allocations are sampled (the profile fuzz) there are slots of each number of pages, as large as their
+ * payload, and new ones are taken before a freed one is used again.
  *
  * Mapped when the first slot is taken, and opened to use in steps, so that a process that never samples has none of it.
  * The table of slots is in a mapping of its own between inaccessible pages; the pointers to it and to the pool are in
@@ -33,16 +36,22 @@ struct mo_pool_slot {
     size_t n;         /* its bytes; it may have none */
     uintptr_t open;   /* its open pages */
     size_t open_size; /* 0 when it has no bytes */
-    size_t align;     /* as requested; 0 for a plain one */
-    unsigned origin;  /* the caller's */
+    uint32_t align;   /* as requested; 0 for a plain one */
+    uint8_t origin;   /* the caller's */
     uint8_t state;    /* enum mo_pool_state */
-    bool markers;     /* closed by guard markers */
-    bool split;       /* closed by mprotect; by both, where markers were refused for a time */
-    struct mo_stack allocated, freed;
+    bool markers : 1; /* closed by guard markers */
+    bool split : 1;   /* closed by mprotect; by both, where markers were refused for a time */
+    bool ready : 1;   /* open, and never used */
 };
 
-/* A slot for n bytes at a multiple of align, with zeros; BUSY until the caller has filled it in and publishes it. NULL:
- * too large for the pool, or none is free, or no memory. */
+/* Apart from the rest, so that forked children that keep no stacks touch few pages of the table. */
+struct mo_pool_stacks {
+    struct mo_stack allocated, freed;
+};
+struct mo_pool_stacks *mo_pool_stacks(const struct mo_pool_slot *g);
+
+/* A slot for n bytes at a multiple of align and, but with option align=natural, of 16, with zeros; BUSY until the
+ * caller has filled it in and publishes it. NULL: too large for the pool, or none is free, or no memory. */
 struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r) MO_CHECKED;
 void mo_pool_publish(struct mo_pool_slot *g);
 
@@ -80,9 +89,13 @@ void mo_pool_figures(struct mo_pool_figures *f);
 void mo_pool_lock(void);
 void mo_pool_unlock(void);
 
+/* In a forked child. */
+void mo_pool_forked(void);
+
 /* Holds live slots as they are until the unlock; false when the lock is not to be had, as in a signal's handler. Next:
- * the first live slot from *at on, which becomes the place behind it; NULL behind the last. */
+ * the first live slot from *at on, which becomes the place behind it; NULL behind the last. known: with those that a
+ * forked child of the profile fuzz has from its parent. */
 bool mo_pool_hold(void) MO_CHECKED;
-const struct mo_pool_slot *mo_pool_next_locked(size_t *at);
+const struct mo_pool_slot *mo_pool_next_locked(size_t *at, bool known);
 
 #endif

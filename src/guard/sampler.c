@@ -10,11 +10,6 @@ const struct mo_cache mo_sampler_marker = MO_CACHE_NONE;
 
 __thread struct mo_sampler mo_sampler_mine __attribute__((tls_model("initial-exec")));
 
-static bool dense(void)
-{
-    return mo_sealed.options.sample_rate < MO_SAMPLER_DENSE;
-}
-
 /* Allocations from one sample to the next, neither counted: 0 to 2 * (rate - 1), evenly. */
 static size_t interval(struct mo_random *r)
 {
@@ -25,7 +20,7 @@ static void arm(struct mo_cache *c)
 {
     struct mo_sampler *s = &mo_sampler_mine;
     s->cache = c;
-    s->skip = dense() ? (uint32_t)interval(c->random) : mo_random_below(c->random, SKIP);
+    s->skip = mo_sampler_is_dense() ? (uint32_t)interval(c->random) : mo_random_below(c->random, SKIP);
     s->passed = 0;
     mo_cache_mine = (struct mo_cache *)(uintptr_t)&mo_sampler_marker;
 }
@@ -43,7 +38,7 @@ void mo_sampler_charge(struct mo_cache *c, ptrdiff_t n)
     }
     s->left -= n;
     /* Not when slots go back: the marker has perhaps just been passed in vain, by a thread that only frees. */
-    if (mo_unlikely(((s->left < 0 && n > 0) || dense()) && mo_cache_mine == c))
+    if (mo_unlikely(((s->left < 0 && n > 0) || mo_sampler_is_dense()) && mo_cache_mine == c))
         arm(c);
 }
 
@@ -61,20 +56,21 @@ void mo_sampler_done(void)
     struct mo_sampler *s = &mo_sampler_mine;
     struct mo_cache *c = s->cache;
     mo_cache_mine = c;
-    if (!dense())
+    if (!mo_sampler_is_dense())
         s->left += (ptrdiff_t)interval(c->random);
-    if (dense() || s->left < 0)
+    if (mo_sampler_is_dense() || s->left < 0)
         arm(c);
 }
 
 void mo_sampler_pass(void)
 {
     struct mo_sampler *s = &mo_sampler_mine;
-    if (!dense() && ++s->passed > PASS)
+    if (!mo_sampler_is_dense() && ++s->passed > PASS)
         mo_cache_mine = s->cache;
 }
 
 void mo_sampler_forked(void)
 {
-    mo_sampler_mine.drawn = false;
+    if (mo_sealed.options.seed == 0)
+        mo_sampler_mine.drawn = false;
 }

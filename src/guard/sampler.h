@@ -18,6 +18,11 @@
 
 enum { MO_SAMPLER_DENSE = 64 };
 
+MO_INLINE bool mo_sampler_is_dense(void)
+{
+    return mo_sealed.options.sample_rate < MO_SAMPLER_DENSE && mo_sealed.options.sample_rate != 0;
+}
+
 struct mo_sampler {
     struct mo_cache *cache; /* the thread's, while the marker stands in its place */
     ptrdiff_t left;         /* allocations until the next sample, about */

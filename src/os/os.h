@@ -52,6 +52,8 @@ void mo_os_name(void *p, size_t size, const char *name);
  * there may be markers before the page that it refused. Whole: for what is accessible; all of it or nothing. */
 bool mo_os_guard(void *p, size_t size) MO_CHECKED;
 bool mo_os_unguard(void *p, size_t size) MO_CHECKED;
+/* The same for count ranges of size bytes, step bytes apart. */
+bool mo_os_guard_each(char *p, size_t size, size_t step, size_t count) MO_CHECKED;
 MO_CHECKED MO_INLINE bool mo_os_guard_whole(void *p, size_t size)
 {
     bool whole = mo_os_guard(p, size);

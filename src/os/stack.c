@@ -57,7 +57,7 @@ static struct mo_unwind_memory memory_of(uintptr_t sp)
 static void push(struct mo_stack *s, uintptr_t pc)
 {
     /* moat's own innermost frames say nothing; in a static program they can't be told from the program's. */
-    if (s->count < MO_STACK_MOST && (s->count != 0 || !mo_code_is_own(pc - 1)))
+    if (s->count < s->most && (s->count != 0 || !mo_code_is_own(pc - 1)))
         s->frames[s->count++] = pc;
 }
 
@@ -69,7 +69,7 @@ static void scan(struct mo_stack *s, struct mo_unwind_memory *m, uintptr_t sp)
     sp = mo_align_up(sp, sizeof(uintptr_t));
     uintptr_t end = mo_min(stack_end(sp), sp + SCAN_BYTES);
     s->guessed = true;
-    for (uintptr_t at = sp; at < end && s->count < MO_STACK_MOST && mo_unwind_load(m, at, &word); at += sizeof word)
+    for (uintptr_t at = sp; at < end && s->count < s->most && mo_unwind_load(m, at, &word); at += sizeof word)
         if (!(word >= sp && word < end) && mo_code_is_return(word))
             push(s, word);
 }
@@ -85,13 +85,14 @@ static enum mo_unwound return_from_nowhere(struct mo_frame *f, struct mo_unwind_
     return MO_UNWOUND_CALLER;
 }
 
-static void walk(struct mo_stack *s, struct mo_frame *f, struct mo_unwind_memory *m, bool interrupted)
+static void walk(struct mo_stack *s, struct mo_frame *f, struct mo_unwind_memory *m, size_t most, bool interrupted)
 {
     enum mo_unwound step = MO_UNWOUND_CALLER;
     s->thread = (uint32_t)mo_os_thread_id();
     s->count = 0;
+    s->most = (uint8_t)most;
     s->guessed = false;
-    for (unsigned i = 0; i < STEPS_MOST && s->count < MO_STACK_MOST && step == MO_UNWOUND_CALLER; i++) {
+    for (unsigned i = 0; i < STEPS_MOST && s->count < s->most && step == MO_UNWOUND_CALLER; i++) {
         if (f->pc != 0)
             push(s, f->pc);
         step = mo_unwind_step(f, m);
@@ -104,7 +105,7 @@ static void walk(struct mo_stack *s, struct mo_frame *f, struct mo_unwind_memory
 
 #if defined(__x86_64__)
 /* This function's own frame, with the registers that a caller may have left values in. */
-MO_COLD void mo_stack_take(struct mo_stack *s)
+MO_COLD void mo_stack_take(struct mo_stack *s, size_t most)
 {
     struct mo_frame f = {0};
     __asm__ volatile("leaq 0f(%%rip), %%rax\n"
@@ -121,14 +122,14 @@ MO_COLD void mo_stack_take(struct mo_stack *s)
                      : "rax", "memory");
     f.pc++;
     struct mo_unwind_memory m = memory_of(f.reg[MO_REG_SP]);
-    walk(s, &f, &m, false);
+    walk(s, &f, &m, most, false);
 }
 #else
-MO_COLD void mo_stack_take(struct mo_stack *s)
+MO_COLD void mo_stack_take(struct mo_stack *s, size_t most)
 {
     struct mo_frame f = {.reg[MO_REG_SP] = (uintptr_t)__builtin_frame_address(0)};
     struct mo_unwind_memory m = memory_of(f.reg[MO_REG_SP]);
-    walk(s, &f, &m, false);
+    walk(s, &f, &m, most, false);
 }
 #endif
 
@@ -167,5 +168,5 @@ void mo_stack_of_context(struct mo_stack *s, const void *ucontext)
 {
     struct mo_frame f = interrupted(ucontext);
     struct mo_unwind_memory m = {.page = 1}; /* nothing is sure: sp may lie below a stack that has overflowed */
-    walk(s, &f, &m, true);
+    walk(s, &f, &m, MO_STACK_MOST, true);
 }

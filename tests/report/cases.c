@@ -58,6 +58,8 @@ static void report(void)
         mo_report_given(MO_ACCESS_AFTER_FREE, &reads, &known, 0);
     if (strcmp(kind, "panic") == 0)
         mo_panic("no memory at start");
+    if (strcmp(kind, "memory") == 0)
+        mo_out_of_memory();
     if (strcmp(kind, "strange") == 0) {
         for (size_t i = 0; i < sizeof detail - 1; i++)
             detail[i] = (char)(1 + i % 255);
@@ -89,8 +91,8 @@ static __attribute__((noinline)) void outer(void (*what)(void))
 
 static void keep_stacks(void)
 {
-    mo_stack_take(&allocated);
-    mo_stack_take(&freed);
+    mo_stack_take(&allocated, MO_STACK_MOST);
+    mo_stack_take(&freed, MO_STACK_MOST);
     freed.thread = allocated.thread + 1;
 }
 

@@ -26,6 +26,7 @@ VIOLATIONS = {  # case of cases.c -> moat's name, the sanitizer's first line (No
     "given": ("heap-buffer-overflow", r"heap-buffer-overflow on address 0x7f1200000030 at pc 0x"),
     "given-freed": ("heap-use-after-free", r"heap-use-after-free on address 0x7f1200000018 at pc 0x"),
     "panic": ("panic", r"panic on address 0x0 at pc 0x"),
+    "memory": ("out-of-memory", r"out-of-memory on address 0x0 at pc 0x"),
     "read-past": ("heap-buffer-overflow", r"heap-buffer-overflow on address 0x7f1200000036 at pc 0x"),
     "write-before": ("heap-buffer-overflow", r"heap-buffer-overflow on address 0x7f1200000017 at pc 0x"),
     "write-freed": ("heap-use-after-free", r"heap-use-after-free on address 0x7f120000001b at pc 0x"),

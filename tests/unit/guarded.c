@@ -95,11 +95,12 @@ Test(guarded, stacks_and_threads_are_kept)
     void *p = take(10);
     const struct mo_pool_slot *g = mo_pool_around((uintptr_t)p);
     cr_assert_not_null(g);
-    cr_assert_gt(g->allocated.count, 0);
-    cr_assert_eq(g->allocated.thread, mo_os_thread_id());
-    cr_assert_eq(g->freed.count, 0);
+    const struct mo_pool_stacks *stacks = mo_pool_stacks(g);
+    cr_assert_gt(stacks->allocated.count, 0);
+    cr_assert_eq(stacks->allocated.thread, mo_os_thread_id());
+    cr_assert_eq(stacks->freed.count, 0);
     mo_release(p, MO_ORIGIN_MALLOC);
-    cr_assert_gt(g->freed.count, 0);
+    cr_assert_gt(stacks->freed.count, 0);
 }
 
 Test(guarded, a_full_pool_leaves_the_rest_to_the_heap)

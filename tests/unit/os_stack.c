@@ -26,7 +26,7 @@ static bool holds_returns(const struct mo_stack *s)
 
 static void take(void)
 {
-    mo_stack_take(&taken);
+    mo_stack_take(&taken, MO_STACK_MOST);
 }
 
 static __attribute__((noinline)) int descend(int level, void (*bottom)(void))
@@ -193,7 +193,7 @@ static void compare_with_backtrace(void)
 {
     enum { MOST = 40 };
     void *theirs[MOST];
-    mo_stack_take(&taken);
+    mo_stack_take(&taken, MO_STACK_MOST);
     int count = backtrace(theirs, MOST), at = 0;
     /* Unit tests hold moat itself, so that its frames come first: to the one that descend has called. */
     size_t ours = 0;
@@ -270,7 +270,7 @@ static uintptr_t lie(uint64_t *state, const char *closed)
 
 static __attribute__((noinline)) void take_above(volatile uintptr_t *words)
 {
-    mo_stack_take(&taken);
+    mo_stack_take(&taken, MO_STACK_MOST);
     words[0] = taken.count;
 }
 
