@@ -2,11 +2,14 @@
 
 #include "diag/sealed.h"
 #include "guard/sampler.h"
+#include "mem/classes.h"
 
 enum {
-    STEP = 64,  /* slots brought into use at once: their page tables are 5 KiB */
-    PLAIN = 16, /* alignment of every payload, but for option align=natural */
-    KINDS = 8   /* of slots, by their pages */
+    STEP = 64,    /* slots brought into use at once: their page tables are 5 KiB */
+    PLAIN = 16,   /* alignment of every payload, but for option align=natural */
+    KINDS = 8,    /* of slots, by their pages */
+    TRIES = 32,   /* for a slot of the right size class, where there are very many */
+    PER_LIVE = 16 /* slots for each sampled chunk that may be live: each belongs to one size class for good */
 };
 
 /* Slots of one size, side by side. Guarded by pool_lock; start to slots never change once there is a pool. The queue is
@@ -73,9 +76,9 @@ static bool reserve_locked(void)
 {
     size_t page = mo_sealed.features.page, slots = mo_sealed.options.sample_slots, all;
     if (!mo_sampler_is_dense())
-        slots = mo_min(slots, split_most());
+        slots = mo_min(slots, split_most()) * PER_LIVE;
     size_t size = lay_out(slots, &all);
-    while (mo_sampler_is_dense() && size > mo_sealed.features.address_limit / 16 && slots > STEP)
+    while (size > mo_sealed.features.address_limit / 16 && slots > (mo_sampler_is_dense() ? STEP : 1))
         size = lay_out(slots /= 2, &all);
     if (slots == 0 || size > mo_sealed.features.address_limit / 16)
         return false;
@@ -124,35 +127,60 @@ static void extend_locked(struct kind *k)
         k->fresh = k->used;
 }
 
-/* Takes a slot of the older half of the queue: the oldest one changes places with it. */
-static size_t dequeue_locked(struct kind *k, struct mo_random *r)
+/* Takes the slot at a place of the queue: the oldest one changes places with it. */
+static struct mo_pool_slot *dequeue_locked(struct kind *k, size_t place)
 {
-    size_t half = mo_min((k->queue_count + 1) / 2, 65536);
-    size_t at = k->first + (k->queue_at + mo_random_below(r, (uint32_t)half)) % k->slots;
+    size_t at = k->first + (k->queue_at + place) % k->slots;
     uint32_t i = queue[at];
     queue[at] = queue[k->first + k->queue_at];
     k->queue_at = (k->queue_at + 1) % k->slots;
     k->queue_count--;
-    return i;
+    return &table[k->first + i];
 }
 
-static struct mo_pool_slot *choose_locked(size_t bytes, struct mo_random *r)
+/* A slot for a chunk of the class: of the older half of the queue one that has been of this class before, or of all of
+ * it one that has been of none; the first of those from a random place on. Where all chunks are sampled, which is for
+ * hunting bugs, any of the older half. NULL: there is none. */
+static struct mo_pool_slot *find_locked(struct kind *k, unsigned class, struct mo_random *r)
+{
+    size_t count = k->queue_count, half = (count + 1) / 2;
+    if (count == 0)
+        return NULL;
+    if (mo_sampler_is_dense())
+        return dequeue_locked(k, mo_random_below(r, (uint32_t)mo_min(half, 65536)));
+    size_t place = mo_random_below(r, (uint32_t)mo_min(count, 65536));
+    for (size_t looks = count; looks > 0; looks--, place = place + 1 < count ? place + 1 : 0) {
+        const struct mo_pool_slot *g = &table[k->first + queue[k->first + (k->queue_at + place) % k->slots]];
+        if (g->class == 0 || (g->class == class && place < half))
+            return dequeue_locked(k, place);
+    }
+    return NULL;
+}
+
+static struct mo_pool_slot *choose_locked(size_t bytes, unsigned class, struct mo_random *r)
 {
     refused = refused || (mo_pool_size == 0 && !reserve_locked());
     if (refused || __atomic_load_n(&frozen, __ATOMIC_RELAXED))
         return NULL;
     struct kind *k = &kinds[kind_count == 1 || bytes == 0 ? 0 : (bytes - 1) / mo_sealed.features.page];
     bool dense = mo_sampler_is_dense();
-    if (k->live >= k->slots - k->slots / 4 || live_count >= split_most() ||
+    size_t most = dense ? k->slots : mo_min(k->slots, mo_sealed.options.sample_slots);
+    if (k->live >= most - most / 4 || live_count >= split_most() ||
         (dense && live_bytes + k->room > mo_sealed.options.sample_bytes))
         return NULL;
-    if (k->used < k->slots && (dense ? k->fresh == k->used : k->queue_count <= STEP / 2))
+    struct mo_pool_slot *g = dense ? NULL : find_locked(k, class, r);
+    if (g == NULL && k->fresh == k->used && k->used < k->slots)
         extend_locked(k);
-    if (k->fresh == k->used && k->queue_count == 0)
+    if (g == NULL && k->fresh < k->used)
+        g = &table[k->first + k->fresh++];
+    if (g == NULL)
+        g = find_locked(k, class, r);
+    if (g == NULL)
         return NULL;
+    g->class = (uint8_t)class;
     k->live++;
     live_count++;
-    return &table[k->first + (k->fresh < k->used ? k->fresh++ : dequeue_locked(k, r))];
+    return g;
 }
 
 /* The kind that an address of the pool belongs to. */
@@ -236,7 +264,7 @@ struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r)
     if (bytes > MO_POOL_MOST)
         return NULL;
     mo_lock(&pool_lock);
-    struct mo_pool_slot *g = choose_locked(bytes, r);
+    struct mo_pool_slot *g = choose_locked(bytes, n != 0 ? mo_class_of(bytes) : MO_CLASS_ZERO, r);
     if (g != NULL) {
         g->state = MO_POOL_BUSY;
         g->align = align > PLAIN ? (uint32_t)align : 0;

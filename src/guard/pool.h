@@ -6,7 +6,8 @@
  *
  * A slot is opened for as many pages as its payload needs, at one of its two ends by chance (option sample_left), and
  * closed when the payload's life ends. Closed slots wait in a queue; one of the older half is taken next, by chance,
- * and a quarter of the pool always waits. What stands around the payload in its open pages is the caller's business.
+ * of those that have had the same size class (for each chunk that may be live there are 16 slots); a quarter of as many
+ * always waits. What stands around the payload in its open pages is the caller's business.
  *
  * Where all allocations are sampled (the profile fuzz) there are slots of each number of pages, as large as their
  * payload, and new ones are taken before a freed one is used again.
@@ -39,6 +40,7 @@ struct mo_pool_slot {
     uint32_t align;   /* as requested; 0 for a plain one */
     uint8_t origin;   /* the caller's */
     uint8_t state;    /* enum mo_pool_state */
+    uint8_t class;    /* the size class that its addresses belong to from its first use on; 0: none yet */
     bool markers : 1; /* closed by guard markers */
     bool split : 1;   /* closed by mprotect; by both, where markers were refused for a time */
     bool ready : 1;   /* open, and never used */

@@ -2,7 +2,7 @@
  * ROUNDS */
 #include "attack.h"
 
-enum { GRANULE = 64 * 1024, MAP_SIZE = 1 << 20, PER_CLASS = 4 << 20, MOST = PER_CLASS / 32, LARGE = 1000 };
+enum { GRANULE = 4096, MAP_SIZE = 1 << 20, PER_CLASS = 4 << 20, MOST = PER_CLASS / 32, LARGE = 1000 };
 static struct {
     uintptr_t granule;
     size_t owner;
