@@ -7,6 +7,8 @@
 #include "front/chunk.h"
 #include "front/front.h"
 #include "front/stats.h"
+#include "guard/pool.h"
+#include "guard/sampler.h"
 #include "mem/classes.h"
 #include "mem/large.h"
 #include "moat/moat.h"
@@ -255,7 +257,8 @@ Test(front, origin_is_kept)
     for (size_t i = 0; i < MO_ARRAY_LEN(origins); i++) {
         for (size_t j = 0; j < MO_ARRAY_LEN(sizes); j++) {
             uintptr_t p = (uintptr_t)mo_allocate(sizes[j], origins[i]);
-            cr_assert_eq(mo_header_origin(mo_load64(p - MO_HEADER)), origins[i]);
+            if (!mo_pool_holds(p)) /* guarded.c looks at those */
+                cr_assert_eq(mo_header_origin(mo_load64(p - MO_HEADER)), origins[i]);
             mo_release_sized_aligned((void *)p, sizes[j], 0, origins[i]);
         }
     }
@@ -298,8 +301,10 @@ Test(front, interior_pointers_are_reported)
     static const unsigned classes[] = {1, 7, 12, 16, 20, 21, 27, 31, 33, 36, 45, MO_CLASS_LAST};
     for (size_t i = 0; i < MO_ARRAY_LEN(classes); i++) {
         const struct mo_class *k = &mo_sealed.classes[classes[i]];
+        if (mo_sampler_is_dense() && k->stride > MO_POOL_MOST)
+            break; /* where all chunks are sampled these have mappings of their own */
         char *p = in_last_slot(classes[i]);
-        cr_assert_not_null(p, "no last slot was given out");
+        cr_assert_not_null(p, "no last slot of class %u was given out", classes[i]);
         /* Small steps, then larger ones, and the last pages' worth of the slot and what is behind it. */
         for (size_t d = 1; d < k->stride + 64; d += d < 32 ? 1 + d % 8 : k->stride / 11 / 16 * 16 + 16) {
             struct child c = run_child(release_at, p + d);
