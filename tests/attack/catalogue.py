@@ -7,6 +7,7 @@ An ending is one of
     fault@STEP          SIGSEGV at STEP, with a report of the access or without
     fault:BUG@STEP      SIGSEGV at STEP after a report of the access that names BUG
     warned              as survived, but with one-line warnings on standard error and nothing else
+What is about slots and their neighbours is not tried under the profile fuzz, where each chunk is alone between guards.
 An attack with more than one ending is noticed in any of these ways, depending on where chance puts the chunk.
 `small` are sizes that slabs serve, `large` those with a mapping of their own.
 """
@@ -80,7 +81,7 @@ def twin(*args, **kinds):
 
 # P1: what steers the allocator is out of a linear overflow's reach; free memory holds no links.
 case("P1", "free_memory", "freed", small="survived")
-case("P1", "free_memory", "live", sizes=UP_TO_1K, always="survived")
+case("P1", "free_memory", "live", sizes=UP_TO_1K, always="survived", not_under=("fuzz",))
 case("P1", "metadata_apart", "0", always="survived")
 case("P1", "metadata_apart", "4", always="survived")
 
@@ -118,7 +119,7 @@ case("P3", "stale_free", "stale", small=f"{DOUBLE}@reused {DOUBLE}@never-reused"
 twin("P3", "stale_free", "owner", small="survived", large="survived")
 case("P3", "race_free", "both", sizes=FEW + LARGE, always=f"{DOUBLE}@race")
 twin("P3", "race_free", "one", sizes=FEW + LARGE, always="survived", runs=1)
-case("P3", "stopped_free", "both", sizes=(24, 100), always="survived", runs=1)
+case("P3", "stopped_free", "both", sizes=(24, 100), always="survived", runs=1, not_under=("fuzz",))
 # Under `strict` free also looks at the neighbours, for as many instructions as chance has put there.
 case("P3", "stopped_free", "both", sizes=(1000,), always="survived", runs=1, not_under=("strict", "fuzz"))
 twin("P3", "stopped_free", "one", sizes=(24, 100, 1000), always="survived", runs=1)
@@ -251,7 +252,7 @@ case("P6", "realloc_stale", "write", small=f"{UAF}@churn fault@use", large="faul
 
 # P7: a freed slot waits.
 case("P7", "reuse_distance", "256 64", sizes=(16, 24, 32, 100, 120, 129, 256), always="survived",
-     not_under=("strict", "embedded"))
+     not_under=("strict", "embedded", "fuzz"))
 case("P7", "reuse_distance", "60 48", sizes=(32, 100), always="survived", options="profile=embedded",
      name="embedded 60 48")
 case("P7", "reuse_distance", "4096 4096", sizes=(32,), always="survived", options="profile=strict",
@@ -263,7 +264,7 @@ case("P8", "placement", "8", sizes=(32,), check=measure.at_least(7.15), runs=400
 case("P8", "placement", "8", sizes=(1000,), check=measure.at_least(5), runs=400)
 case("P8", "placement", "8", sizes=(5000,), check=measure.at_least(3.5), runs=200)
 case("P8", "placement", "1", sizes=(200000,), check=measure.no_repeats, runs=200)
-case("P8", "placement_fork", "", sizes=(32, 1000), always="survived")
+case("P8", "placement_fork", "", sizes=(32, 1000), always="survived", not_under=("fuzz",))
 # Chance alone would put one chunk in 255, 60 or 12 right behind another of its slab.
 case("P8", "spray", "4096", sizes=(32,), check=measure.at_most(hole=0, behind=0.01, guessed=0.01), runs=1)
 case("P8", "spray", "4096", sizes=(1000,), check=measure.at_most(hole=0, behind=0.03, guessed=0.03), runs=1)
@@ -338,7 +339,8 @@ for align in (64, 4096):
 case("P16", "unfreed", "past child", sizes=(100, 200001), always="survived", options="check_at_exit=all")
 case("P16", "unfreed", "none child", sizes=(100, 200000), always="survived", options="check_at_exit=all")
 for what in ("past", "before"):
-    case("P16", "unfreed", f"{what} free", sizes=SLACK, always=f"{OVERFLOW}@free", options="neighbours=on")
+    case("P16", "unfreed", f"{what} free", sizes=SLACK, always=f"{OVERFLOW}@free", options="neighbours=on",
+         not_under=("fuzz",))
     case("P16", "unfreed", f"{what} patrol", sizes=(1, 20, 100, 1000), always=f"{OVERFLOW}@patrol",
          options="patrol=16384")
 # The slot behind may be live, free or one that has never lived.
@@ -348,8 +350,9 @@ for how, at, options in (("exit", "end", "check_at_exit=all"), ("call", "call", 
 twin("P16", "unfreed", "none free", sizes=SLACK, always="survived", options="neighbours=on")
 twin("P16", "unfreed", "none patrol", sizes=(1, 20, 100, 1000), always="survived", options="patrol=16384")
 case("P16", "patrol_rate", "200 400", sizes=(20, 100), always="survived", options="patrol=64", runs=1,
-     not_under=("strict",))
-case("P16", "patrol_rate", "0 0", sizes=(20,), always="survived", options="patrol=0", runs=1, name="off 0 0")
+     not_under=("strict", "fuzz"))
+case("P16", "patrol_rate", "0 0", sizes=(20,), always="survived", options="patrol=0", runs=1, name="off 0 0",
+     not_under=("fuzz",))
 # P13: a sampled chunk, here every one: what is beyond a guard or after its life is reported at the access.
 SAMPLED = (1, 16, 24, 100, 1000, 4096, 5000)
 EVERY = {"sizes": SAMPLED, "options": "sample_rate=1"}

@@ -151,7 +151,7 @@ def tmux(t):
     t.shell(
         f"for w in 0 1 2 3 4 5 6 7; do until {tmux_} capture-pane -p -t s:$w | grep -q end; do :; done; "
         f"{tmux_} capture-pane -p -S -500 -t s:$w | cksum; done; {tmux_} split-window -t s:1 'sleep 60'; "
-        f"{tmux_} resize-pane -t s:1 -x 40; {tmux_} list-windows -t s -F '#W #{{window_panes}}'",
+        f"{tmux_} resize-pane -t s:1 -x 40; {tmux_} list-windows -t s -F '#I #{{window_panes}}'",
         env=env,
     )
     t.run("tmux", "-f", "/dev/null", "-L", "moat", "kill-server", env=env)
