@@ -73,7 +73,8 @@ MO_INLINE struct mo_stock *mo_cache_stock(struct mo_cache *c, unsigned class)
 MO_INLINE bool mo_cache_unused(const struct mo_cache *c, unsigned class, uint32_t top, uint32_t fifo)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
-    return top == k->ready_at && fifo == k->fifo_at && c->batch[class] == MO_FIRST_BATCH;
+    return top == k->ready_at && fifo == k->fifo_at &&
+           __atomic_load_n(&c->batch[class], __ATOMIC_RELAXED) == MO_FIRST_BATCH; /* another thread may refill */
 }
 
 /* The entry at a place. */

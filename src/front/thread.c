@@ -68,7 +68,7 @@ size_t mo_thread_refill(struct mo_cache *c, unsigned class)
     size_t want = mo_min(c->batch[class], room);
     size_t got = mo_arena_take(c->shard, class, c->owner, mo_cache_at(c, k->ready_at), want, c->random);
     c->stock[class].top = k->ready_at + (uint32_t)(got * sizeof(uintptr_t));
-    c->batch[class] = (uint16_t)mo_min(want * 2, room);
+    __atomic_store_n(&c->batch[class], (uint16_t)mo_min(want * 2, room), __ATOMIC_RELAXED); /* see mo_cache_unused */
     mo_sampler_charge(c, (ptrdiff_t)got);
     if (got > 0)
         mo_patrol(c, *mo_cache_at(c, k->ready_at), got);

@@ -35,10 +35,10 @@ Test(start, settles_what_it_should)
 Test(start, what_comes_first_lies_together)
 {
     enum { LAST = 512 << 20, NEST = 4 << 20 };
-    void *p = malloc(100);
+    void *p = mo_allocate(100, MO_ORIGIN_MALLOC);
     if (mo_sealed.options.sample_rate > 1000) /* else it is a sample, and the program's own first chunks have been */
         cr_assert_leq(mo_sealed.heap_base + mo_sealed.heap_size - (uintptr_t)p, LAST);
-    free(p);
+    mo_release(p, MO_ORIGIN_MALLOC);
     cr_assert_leq(mo_max((uintptr_t)mo_sealed.states, (uintptr_t)mo_sealed.shards) -
                       mo_min((uintptr_t)mo_sealed.states, (uintptr_t)mo_sealed.shards),
                   mo_max(NEST, 64 * mo_sealed.features.page));
