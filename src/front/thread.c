@@ -227,8 +227,8 @@ extern char __libc_single_threaded __attribute__((weak));
 static void before_fork(void)
 {
     bool alone = &__libc_single_threaded != NULL && __libc_single_threaded != 0;
-    if (fork_alone != alone)
-        fork_alone = alone;
+    if (__atomic_load_n(&fork_alone, __ATOMIC_RELAXED) != alone) /* threads that fork at once all say no */
+        __atomic_store_n(&fork_alone, alone, __ATOMIC_RELAXED);
     if (alone)
         return;
     mo_lock(&shared_lock);
@@ -242,7 +242,7 @@ static void before_fork(void)
 
 static void after_fork(void)
 {
-    if (fork_alone)
+    if (__atomic_load_n(&fork_alone, __ATOMIC_RELAXED))
         return;
     mo_lock_fork_end();
     mo_pool_unlock();
