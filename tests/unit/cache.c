@@ -46,9 +46,9 @@ static size_t free_many(struct mo_cache *c, unsigned class, size_t n)
     size_t wrong = 0;
     memset(waited, 0, sizeof waited);
     for (size_t i = 1; i <= n; i++) {
-        if (!mo_quarantine_gate(c, k, s, k->gate_end)) {
+        if (!mo_quarantine_gate(c, k, s, k->ready_end)) {
             mo_random_refill(c->random);
-            cr_assert(mo_quarantine_gate(c, k, s, k->gate_end)); /* which draws */
+            cr_assert(mo_quarantine_gate(c, k, s, k->ready_end)); /* which draws */
         }
         mo_quarantine_swap(c, k, s, i);
         if (mo_cache_ready(c, class) == 0)
