@@ -78,7 +78,7 @@ MUTATIONS = [
     Mutation("P3", "the report of foreign pointers", ("bad_free", "wild_free"), (
         ("src/front/diagnose.c", "    if (mo_sealed.options.foreign == MO_FOREIGN_ABORT)\n", "    if (p == 0)\n"),)),
     Mutation("P3", "what realloc answers for a foreign pointer that may pass", ("foreign",), (
-        ("src/front/slow.c", "        return or_no_memory(NULL); /* how much", "        return NULL; /* how much"),)),
+        ("src/front/slow.c", "        return no_memory(); /* how much", "        return NULL; /* how much"),)),
     Mutation("P3", "the warning of foreign pointers", ("foreign",), (
         ("src/front/diagnose.c", "    if (mo_sealed.options.foreign == MO_FOREIGN_WARN)\n", "    if (p == 0)\n"),)),
     Mutation("P3", "a large chunk's mark that it is freed", ("double_free",), (
@@ -175,8 +175,8 @@ MUTATIONS = [
     Mutation("P12", "the look at the alignment", ("P12",), (
         ("src/front/routine.c", "used.align == made.align ||", "used.align != 1 ||"),)),
     Mutation("P13", "closing of freed sampled chunks", ("P13", "read_after_free"), (
-        ("src/guard/pool.c", "    close_pages(g);\n    give_back(g, MO_POOL_WAITING);",
-         "    give_back(g, MO_POOL_WAITING);\n    if (g->p == 0)\n        close_pages(g);"),)),
+        ("src/guard/pool.c", "    close_range(g, g->open, g->open_size);\n    give_back(g, MO_POOL_WAITING);",
+         "    give_back(g, MO_POOL_WAITING);\n    if (g->p == 0)\n        close_range(g, g->open, g->open_size);"),)),
     Mutation("P13", "the pattern around sampled chunks", ("P13", "overflow"), (
         ("src/front/guarded.c", "    if (mo_likely(at == 0))", "    if (at != 1)"),), runs=10),
     Mutation("P13", "sampling", ("P13", "overflow"), (
@@ -204,7 +204,7 @@ MUTATIONS = [
         ("src/os/process.c", "f->secure = getauxval(AT_SECURE) != 0;", "f->secure = false;"),)),
 
     Mutation("P16", "the check at exit", ("unfreed",), (
-        ("src/api/print.c", "    (void)mo_check_heap(\"exit\");\n", ""),)),
+        ("src/api/print.c", "    mo_check_exit();\n", ""),)),
     Mutation("P16", "the patrol", ("unfreed",), (
         ("src/front/check.c", "size_t looks = n * mo_sealed.options.patrol;", "size_t looks = n * 0;"),)),
     Mutation("P16", "the half of the patrol that looks anywhere", ("patrol_rate",), (
