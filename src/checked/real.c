@@ -72,14 +72,8 @@ static void find(void **place, const char *name)
 static void find_all(void)
 {
 #define REAL(result, name, parameters) find((void **)(void *)&mo_checked.name, #name);
-#ifdef __GLIBC__
-#define REAL_GNU(result, name, parameters) REAL(result, name, parameters)
-#else
-#define REAL_GNU(result, name, parameters)
-#endif
 #include "checked/real.def"
 #undef REAL
-#undef REAL_GNU
 }
 
 enum { NOT_FOUND, FINDING, FOUND };

@@ -46,14 +46,8 @@ struct mo_checked {
     bool both;
     struct mo_fit fits[MO_CLASSES];
 #define REAL(result, name, parameters) result(*name) parameters;
-#ifdef __GLIBC__
-#define REAL_GNU(result, name, parameters) REAL(result, name, parameters)
-#else
-#define REAL_GNU(result, name, parameters)
-#endif
 #include "checked/real.def"
 #undef REAL
-#undef REAL_GNU
 };
 
 union mo_checked_page {
