@@ -17,6 +17,9 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(bounds|check|diagnose|fault|guarded|hot_siphash|limit|object|purge|slow|start|stats|thread|print)\\.c$")
         list(APPEND options -Oz) # its -Os is larger than gcc's
     endif()
+    if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/modules")
+        list(APPEND options -fno-asynchronous-unwind-tables) # leaves: never on a stack that is kept
+    endif()
     if(source MATCHES "/src/api/")
         list(APPEND options -fexceptions)
     endif()
