@@ -44,6 +44,8 @@ __attribute__((noinline)) static void look(const void *d, size_t n, const void *
 
 __attribute__((noinline)) static void *copy_slow(void *d, const void *s, size_t n, const char *function)
 {
+    if (n == 0)
+        return d;
     look(d, n, s, function);
     return MO_REAL_IS_FOUND(memcpy) ? MO_REAL(memcpy)(d, s, n) : mo_real_move(d, s, n);
 }
@@ -60,6 +62,8 @@ MO_INLINE void *copy(const char *function, void *d, const void *s, size_t n)
 
 __attribute__((noinline)) static void *move_slow(void *d, const void *s, size_t n, const char *function)
 {
+    if (n == 0)
+        return d;
     look(d, n, s, function);
     return mo_real_move(d, s, n);
 }
@@ -76,6 +80,8 @@ MO_INLINE void *move(const char *function, void *d, const void *s, size_t n)
 
 __attribute__((noinline)) static void *set_slow(void *d, int c, size_t n, const char *function)
 {
+    if (n == 0)
+        return d;
     look(d, n, NULL, function);
     return mo_real_set(d, c, n);
 }
