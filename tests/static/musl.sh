@@ -35,7 +35,7 @@ checked()
 }
 checked linked -L"$dir/build" -lmoat-checked -Wl,-rpath,"$dir/build"
 checked fixed -static "-Wl,@$dir/build/libmoat-checked.wrap" "$dir/build/libmoat-checked.a"
-for kind in freed elsewhere huge; do
+for kind in freed huge; do
     "$dir/linked" "$kind"
     "$dir/fixed" "$kind"
 done
