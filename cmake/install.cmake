@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 if(TARGET moat_checked)
-    install(TARGETS moat_checked LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(TARGETS moat_checked moat_fuzz LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 install(TARGETS moat moat_static EXPORT moat-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}

@@ -128,6 +128,16 @@ const struct mo_range *mo_index_find(uintptr_t a, unsigned which)
     return NULL;
 }
 
+const void *mo_index_table(void)
+{
+    return table;
+}
+
+void mo_index_forget(void)
+{
+    last[0] = last[1] = (struct mo_range){.seen = 1};
+}
+
 bool mo_fits_far(uintptr_t a, size_t n, enum mo_side side)
 {
     const struct mo_range *r = &last[side];

@@ -30,6 +30,11 @@ MO_INLINE bool mo_index_may_hold(uintptr_t a)
     return a - low < __atomic_load_n(&mo_index_span, __ATOMIC_RELAXED) || mo_pool_holds(a);
 }
 
+/* The table, which names large chunks without being the program's, and what this thread was told last: for the search
+ * of leaks. */
+const void *mo_index_table(void);
+void mo_index_forget(void);
+
 /* The part that a lies in; NULL when that can't be told now. which: two are kept, for destinations and sources. */
 const struct mo_range *mo_index_find(uintptr_t a, unsigned which);
 
