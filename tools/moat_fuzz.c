@@ -146,7 +146,9 @@ static void become(const struct campaign *c, unsigned long i)
         all[j] = (char *)(size_t)words[j];
     memcpy(all + n, c->target, rest * sizeof *all);
     setenv("AFL_PRELOAD", c->library, 1); /* reaches the target alone */
-    setenv("MOAT_OPTIONS", c->options, 1);
+    /* The second one guards everything in persistent mode, too: it gets all that the others find new. */
+    bool thorough = i == 1 && strstr(c->options, "sample_hot=") == NULL;
+    setenv("MOAT_OPTIONS", thorough ? target_text("%s sample_hot=0", c->options) : c->options, 1);
     count_leaks(c);
     setenv("AFL_SKIP_CPUFREQ", "1", 0);
     setenv("AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES", "1", 0);

@@ -22,8 +22,7 @@ static struct {
 /* Ends the process where there are leaks, as option leak_exitcode says; else says how many, and of how many bytes. */
 static size_t look_for_leaks(const struct mo_leak_set *old, const char *what, bool at_exit, size_t *bytes)
 {
-    static const char blind[] =
-        "moat: detect_leaks: /proc does not say where the program's pointers are, or memory is short\n";
+    static const char blind[] = "moat: detect_leaks: not looked for: no /proc/self/pagemap, no memory or no lock\n";
     struct mo_leak_set set;
     bool good = mo_leaks_collect(&set);
     size_t leaks = good ? mo_leaks_search(&set, old, &good) : 0;

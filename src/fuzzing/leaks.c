@@ -39,13 +39,14 @@ static void add(struct mo_leak_set *set, uintptr_t p, size_t n, const struct mo_
         set->chunks[set->count++] = (struct mo_leak_chunk){.p = p, .n = n, .made = made};
 }
 
-static void collect_slabs(struct mo_leak_set *set)
+/* False: a lock is not to be had. What only a chunk points to that is not known would look like a leak. */
+static bool collect_slabs(struct mo_leak_set *set)
 {
-    bool patient = true;
     for (size_t number = 1; number < mo_heap_slab_count(); number++) {
         const struct mo_slab *slab = &mo_sealed.slabs[number];
-        enum mo_hold hold = mo_arena_hold(slab, patient);
-        patient = patient && hold != MO_LOCKED;
+        enum mo_hold hold = mo_arena_hold(slab, true);
+        if (hold == MO_LOCKED)
+            return false;
         if (hold != MO_HELD)
             continue;
         const struct mo_class *k = &mo_sealed.classes[slab->class];
@@ -60,30 +61,33 @@ static void collect_slabs(struct mo_leak_set *set)
         }
         mo_arena_let_go(slab);
     }
+    return true;
 }
 
-static void collect_pool(struct mo_leak_set *set)
+static bool collect_pool(struct mo_leak_set *set)
 {
     const struct mo_pool_slot *g;
     size_t at = 0;
     if (!mo_pool_hold())
-        return;
+        return false;
     while ((g = mo_pool_next_locked(&at, true)) != NULL) {
         const struct mo_stack *made = mo_sealed.options.malloc_context_size != 0 ? &mo_pool_stacks(g)->allocated : NULL;
         add(set, g->p, g->n, made != NULL && made->count != 0 ? made : NULL);
     }
     mo_pool_unlock();
+    return true;
 }
 
-static void collect_large(struct mo_leak_set *set)
+static bool collect_large(struct mo_leak_set *set)
 {
     struct mo_large l;
     size_t at = 0;
     if (!mo_large_hold())
-        return;
+        return false;
     while (mo_large_next_locked(&at, &l))
         add(set, l.p, l.n, NULL);
     mo_large_unlock();
+    return true;
 }
 
 static bool is_less(const struct mo_leak_chunk *a, const struct mo_leak_chunk *b, bool by_report);
@@ -146,9 +150,8 @@ bool mo_leaks_collect(struct mo_leak_set *set)
     if (set->chunks == NULL)
         return false;
     set->room = mo_min(room, NONE);
-    collect_slabs(set);
-    collect_pool(set);
-    collect_large(set);
+    if (!collect_slabs(set) || !collect_pool(set) || !collect_large(set) || set->count == set->room)
+        return false;
     sort(set->chunks, set->count, false);
     return true;
 }

@@ -21,6 +21,7 @@ static int stop_signal; /* 0: none is stopped */
 static struct sigaction before;
 static bool stopping;                  /* atomic */
 static size_t stopped;                 /* atomic: places of `stacks` taken */
+static size_t others;                  /* that have been sent the signal */
 static size_t waiting;                 /* atomic: threads in the handler */
 static uintptr_t stacks[THREADS_MOST]; /* where they stand */
 
@@ -59,20 +60,20 @@ static size_t signal_others(int number)
 {
     static char entries[4096] __attribute__((aligned(8)));
     long self = mo_os_thread_id(), process = mo_os_process_id(), n;
-    size_t others = 0;
+    size_t count = 0;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     while (fd >= 0 && (n = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0) {
         for (long at = 0; at < n;) {
             const struct directory_entry *e = (const void *)(entries + at);
             long thread = number_of(e->name);
             if (thread > 0 && thread != self && (number == 0 || syscall(SYS_tgkill, process, thread, number) == 0))
-                others++;
+                count++;
             at += e->size;
         }
     }
     if (fd >= 0)
         syscall(SYS_close, fd);
-    return others;
+    return count;
 }
 
 void mo_os_threads_stop(void)
@@ -86,7 +87,7 @@ void mo_os_threads_stop(void)
         int number = SIGRTMAX - 1;
         if (sigaction(number, &now, &before) == 0) {
             stop_signal = number;
-            size_t others = signal_others(number);
+            others = signal_others(number);
             for (unsigned i = 0; i < STOP_MS && __atomic_load_n(&waiting, __ATOMIC_ACQUIRE) < others; i++)
                 mo_os_pause(1);
         }
@@ -102,7 +103,7 @@ void mo_os_threads_go(void)
         mo_os_pause(1);
     if (stop_signal != 0) {
         /* One that has the signal blocked takes it later: it is to do nothing then. */
-        if (before.sa_handler == SIG_DFL)
+        if (before.sa_handler == SIG_DFL && stopped < others)
             before.sa_handler = SIG_IGN;
         (void)sigaction(stop_signal, &before, NULL);
     }
