@@ -37,9 +37,9 @@ foreach(source IN LISTS MOAT_CHECKED_SOURCES)
     endif()
 endforeach()
 
-set(shared ${MOAT_CHECKED_SOURCES})
-list(FILTER shared EXCLUDE REGEX "/linked\\.c$")
-add_library(moat_checked SHARED ${shared} ${MOAT_CHECKED_OBJECT})
+set(MOAT_CHECKED_SHARED ${MOAT_CHECKED_SOURCES})
+list(FILTER MOAT_CHECKED_SHARED EXCLUDE REGEX "/linked\\.c$")
+add_library(moat_checked SHARED ${MOAT_CHECKED_SHARED} ${MOAT_CHECKED_OBJECT})
 set_target_properties(moat_checked PROPERTIES
     OUTPUT_NAME moat-checked
     VERSION ${PROJECT_VERSION} SOVERSION 0

@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 if(TARGET moat_checked)
-    install(TARGETS moat_checked moat_checked_static
+    install(TARGETS moat_checked moat_checked_static moat_fuzz
             LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
             ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
     install(FILES ${PROJECT_BINARY_DIR}/libmoat-checked.wrap DESTINATION ${CMAKE_INSTALL_LIBDIR})

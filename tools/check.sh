@@ -42,6 +42,8 @@ expect 0 '<> /*/libmoat.so.0' '' "$moat" run -- sh -c "$shows"
 expect 0 '<> /*/libmoat.so.0' '' "$moat" run sh -c "$shows"
 expect 0 '<> /*/libmoat-checked.so.0' '' "$moat" run --checked -- sh -c "$shows"
 expect 0 '<check=both> /*/libmoat-checked.so.0' '' "$moat" run -c -o check=both -- sh -c "$shows"
+expect 0 '<> /*/libmoat-fuzz.so.0' '' "$moat" run --fuzz -- sh -c "$shows"
+expect 0 '*ok *LD_PRELOAD *libmoat-fuzz.so*' '' "$moat" run -f -- "$moat" doctor
 expect 0 '*ok *LD_PRELOAD *libmoat-checked.so*' '' "$moat" run --checked -- "$moat" doctor
 expect 0 '<profile=strict seed=7> */libmoat.so.0' '' "$moat" run --profile strict -o seed=7 -- sh -c "$shows"
 expect 0 '<stats=off seed=7,shards=1> *' '' env MOAT_OPTIONS=stats=off "$moat" run -o seed=7,shards=1 -- sh -c "$shows"

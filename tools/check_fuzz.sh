@@ -36,6 +36,28 @@ grep -qE '^heap-buffer-overflow write: write_past planted\.c:[0-9]+ < parse ' tr
 grep -qE '^heap-use-after-free read: read_freed planted\.c:[0-9]+ < parse ' triaged || fail "no read after free"
 grep -qE '3 distinct bugs, 0 inputs without a crash$' log || fail "triage counts otherwise"
 
+# A persistent harness with epochs: what it loses is found, in the run that loses it, and told from the rest. No run
+# differs from another of the same input.
+echo 'fun: main' >deny
+AFL_LLVM_DENYLIST=$dir/deny AFL_QUIET=1 afl-clang-fast -g -O1 -fno-builtin -I "$root/include" \
+    -o harness "$root/fuzz/examples/harness.c" >log 2>&1 ||
+    fail "the harness does not compile"
+cc -g -O1 -fno-builtin -I "$root/include" -o once "$root/fuzz/examples/harness.c" || fail "nor without AFL++"
+printf 'a b' | ./once || fail "it does not run without moat"
+mkdir words
+printf 'some !' >words/one
+printf 'some words' >words/two
+AFL_NO_AFFINITY=1 "$moat" fuzz -i words -o kept -V 3 --option detect_leaks=1 --option leak_exitcode=0 --afl -s --afl 7 \
+    -- ./harness >log 2>&1 || fail "moat fuzz ends by $?"
+grep -qE "^stability +: 100.00%" kept/main/fuzzer_stats || fail "not every run of the harness was stable"
+rm words/one
+echo 'bang=" !"' >dict
+AFL_NO_AFFINITY=1 "$moat" fuzz -i words -o lost -x dict -V 6 --option detect_leaks=1 --afl -s --afl 7 -- ./harness \
+    >log 2>&1 || fail "moat fuzz ends by $?"
+"$moat" triage lost -- ./once >triaged 2>log
+cat triaged
+grep -qE '^memory-leak at the end: add harness\.c:[0-9]+ < parse ' triaged || fail "no leak"
+
 # By the fork server no run differs from another of the same input. (In persistent mode AFL++'s own loop does.)
 AFL_NO_AFFINITY=1 "$moat" fuzz -i corpus -o forked -V 3 --afl -s --afl 7 -- ./planted @@ >log 2>&1 ||
     fail "moat fuzz ends by $?"

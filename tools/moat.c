@@ -11,7 +11,8 @@ static const struct command {
     int (*main)(int argc, char **argv);
 } commands[] = {
     {"run", "run a program with moat as its malloc",
-     "Usage: moat run [--profile P] [-o NAME=VALUE]... [--checked] [--library FILE] [--] PROGRAM [ARGUMENT]...\n"
+     "Usage: moat run [--profile P] [-o NAME=VALUE]... [--checked] [--fuzz] [--library FILE] [--] PROGRAM\n"
+     "       [ARGUMENT]...\n"
      "\n"
      "Runs PROGRAM with moat preloaded. The exit status is the program's own; 127: there is no such\n"
      "program, 126: it can't be run, 2: an option of moat is wrong.\n"
@@ -19,6 +20,7 @@ static const struct command {
      "  -p, --profile P      production (default), strict, fuzz or embedded\n"
      "  -o, --option N=V     an option of moat, see 'moat options'; several are allowed\n"
      "  -c, --checked        with checked memory and string functions: libmoat-checked.so\n"
+     "  -f, --fuzz           for hunting bugs: libmoat-fuzz.so, whose profile is fuzz where none is named\n"
      "      --library FILE   preload FILE in place of the libmoat.so that belongs to this command\n"
      "  -h, --help           this text\n"
      "\n"
@@ -70,7 +72,7 @@ static const struct command {
      "  -V SECONDS           ends after that time\n"
      "      --option N=V     an option of moat, see 'moat options'; several are allowed\n"
      "      --afl WORD       a further argument of afl-fuzz; several are allowed\n"
-     "      --library FILE   preload FILE in place of the libmoat.so that belongs to this command\n"
+     "      --library FILE   preload FILE in place of the libmoat-fuzz.so that belongs to this command\n"
      "  -h, --help           this text\n"
      "\n"
      "  moat fuzz -i corpus -o found -j 2 -- ./parser @@; moat triage found -- ./parser @@\n",
@@ -84,7 +86,7 @@ static const struct command {
      "\n"
      "      --option N=V     an option of moat; several are allowed\n"
      "      --tool PROGRAM   addr2line or llvm-symbolizer; without it the first one found\n"
-     "      --library FILE   preload FILE in place of the libmoat.so that belongs to this command\n"
+     "      --library FILE   preload FILE in place of the libmoat-fuzz.so that belongs to this command\n"
      "  -h, --help           this text\n",
      moat_triage_main},
 };

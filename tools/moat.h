@@ -18,8 +18,9 @@ int moat_triage_main(int argc, char **argv);
 /* Writes the help of a subcommand, or of all when name is NULL; false when there is none of that name. */
 bool moat_help(const char *name);
 
-/* The absolute path of the library to preload, or of libmoat-checked.so, or NULL; valid until the next call. */
-const char *moat_library_path(bool checked);
+/* The absolute path of the library to preload, or NULL; valid until the next call. */
+enum moat_library { MOAT_PLAIN, MOAT_CHECKED, MOAT_FUZZ };
+const char *moat_library_path(enum moat_library which);
 
 /* What will keep LD_PRELOAD from reaching a program. */
 enum moat_obstacle {

@@ -203,7 +203,8 @@ static const char *find_moat(char *list)
     for (char *word = strtok(list, " \t\n:"); word != NULL; word = strtok(NULL, " \t\n:")) {
         const char *slash = strrchr(word, '/');
         const char *name = slash != NULL ? slash + 1 : word;
-        if (strncmp(name, "libmoat.so", 10) == 0 || strncmp(name, "libmoat-checked.so", 18) == 0)
+        if (strncmp(name, "libmoat.so", 10) == 0 || strncmp(name, "libmoat-checked.so", 18) == 0 ||
+            strncmp(name, "libmoat-fuzz.so", 15) == 0)
             return word;
     }
     return NULL;
@@ -212,7 +213,7 @@ static const char *find_moat(char *list)
 static void say_preload(void)
 {
     static char text[4096];
-    const char *library = moat_library_path(false);
+    const char *library = moat_library_path(MOAT_PLAIN);
     if (library != NULL)
         say(true, "library", "%s", library);
     else

@@ -100,6 +100,18 @@ static bool write_options(const struct campaign *c)
     return done;
 }
 
+/* A process that has leaked ends by an exit status: AFL++ is to take that for a crash. */
+static void count_leaks(const struct campaign *c)
+{
+    struct mo_options o;
+    char status[8];
+    mo_options_default(&o, MO_PROFILE_FUZZ);
+    (void)mo_options_parse(&o, c->options, "", NULL);
+    snprintf(status, sizeof status, "%zu", o.leak_exitcode);
+    if (o.detect_leaks != 0 && o.leak_exitcode != 0)
+        setenv("AFL_CRASH_EXITCODE", status, 0);
+}
+
 /* In a child: becomes afl-fuzz number i; the first one is the main one, and keeps the terminal. */
 static void become(const struct campaign *c, unsigned long i)
 {
@@ -134,7 +146,10 @@ static void become(const struct campaign *c, unsigned long i)
         all[j] = (char *)(size_t)words[j];
     memcpy(all + n, c->target, rest * sizeof *all);
     setenv("AFL_PRELOAD", c->library, 1); /* reaches the target alone */
-    setenv("MOAT_OPTIONS", c->options, 1);
+    /* The second one guards everything in persistent mode, too: it gets all that the others find new. */
+    bool thorough = i == 1 && strstr(c->options, "sample_hot=") == NULL;
+    setenv("MOAT_OPTIONS", thorough ? target_text("%s sample_hot=0", c->options) : c->options, 1);
+    count_leaks(c);
     setenv("AFL_SKIP_CPUFREQ", "1", 0);
     setenv("AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES", "1", 0);
     setenv("AFL_TRY_AFFINITY", "1", 0);
@@ -185,9 +200,9 @@ static bool check_option(const char *word)
 static int prepare_and_run(struct campaign *c, bool aligned)
 {
     if (c->library == NULL)
-        c->library = moat_library_path(false);
+        c->library = moat_library_path(MOAT_FUZZ);
     if (c->library == NULL) {
-        fputs("moat fuzz: libmoat.so is not beside this command; name it by --library.\n", stderr);
+        fputs("moat fuzz: libmoat-fuzz.so is not beside this command; name it by --library.\n", stderr);
         return EXIT_CANNOT_RUN;
     }
     if (mkdir(c->out, 0777) != 0 && errno != EEXIST) {

@@ -105,12 +105,16 @@ static bool is_file(const char *path)
     return stat(path, &s) == 0 && S_ISREG(s.st_mode);
 }
 
-const char *moat_library_path(bool checked)
+static const char *const library_names[][2] = {
+    [MOAT_PLAIN] = {"libmoat.so.0", "libmoat.so"},
+    [MOAT_CHECKED] = {"libmoat-checked.so.0", "libmoat-checked.so"},
+    [MOAT_FUZZ] = {"libmoat-fuzz.so.0", "libmoat-fuzz.so"},
+};
+
+const char *moat_library_path(enum moat_library which)
 {
     static char path[PATH_MAX];
-    static const char *const kinds[][2] = {{"libmoat.so.0", "libmoat.so"},
-                                           {"libmoat-checked.so.0", "libmoat-checked.so"}};
-    const char *const *names = kinds[checked];
+    const char *const *names = library_names[which];
     enum { NAMES = 2 };
     /* Beside the command, one folder up as in a build tree, installed and moved, installed. */
     static const char *const places[] = {"%s/%s", "%s/../%s", "%s/" MOAT_LIBDIR_FROM_BINDIR "/%s"};
@@ -184,13 +188,13 @@ static void warn_unreachable(const char *name)
             obstacle == MOAT_OTHER_LOADER ? "" : " It runs without moat.");
 }
 
-static int start(const char *library, bool checked, const struct words *w, char **argv)
+static int start(const char *library, enum moat_library which, const struct words *w, char **argv)
 {
     if (library == NULL)
-        library = moat_library_path(checked);
+        library = moat_library_path(which);
     if (library == NULL) {
         fprintf(stderr, "moat: %s is neither beside this command nor in " MOAT_LIBDIR "; name it by --library.\n",
-                checked ? "libmoat-checked.so" : "libmoat.so");
+                library_names[which][1]);
         return EXIT_CANNOT_RUN;
     }
     if (!set_preload(library))
@@ -210,17 +214,18 @@ int moat_run_main(int argc, char **argv)
     static const struct option known[] = {{"profile", required_argument, NULL, 'p'},
                                           {"option", required_argument, NULL, 'o'},
                                           {"checked", no_argument, NULL, 'c'},
+                                          {"fuzz", no_argument, NULL, 'f'},
                                           {"library", required_argument, NULL, OPTION_LIBRARY},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     static char name[] = "moat run"; /* what getopt_long calls itself */
     const char *library = NULL;
-    bool checked = false;
+    enum moat_library which = MOAT_PLAIN;
     struct words w = {NULL, false};
     argv[0] = name;
     take_environment(&w);
     /* + : what follows the program is the program's. */
-    for (int c; (c = getopt_long(argc, argv, "+p:o:ch", known, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, "+p:o:cfh", known, NULL)) != -1;) {
         switch (c) {
         case 'p':
             take_profile(&w, optarg);
@@ -229,7 +234,10 @@ int moat_run_main(int argc, char **argv)
             take_option(&w, optarg);
             break;
         case 'c':
-            checked = true;
+            which = MOAT_CHECKED;
+            break;
+        case 'f':
+            which = MOAT_FUZZ;
             break;
         case OPTION_LIBRARY:
             library = optarg;
@@ -245,7 +253,7 @@ int moat_run_main(int argc, char **argv)
         fputs("moat run: which program? See 'moat help run'.\n", stderr);
     else if (w.bad)
         fprintf(stderr, "moat run: %s was not started.\n", argv[optind]);
-    int status = optind == argc || w.bad ? EXIT_USAGE : start(library, checked, &w, argv + optind);
+    int status = optind == argc || w.bad ? EXIT_USAGE : start(library, which, &w, argv + optind);
     free(w.text);
     return status;
 }

@@ -97,7 +97,11 @@ static char *read_kind(const char *report)
     const char *sentence = at + n + (at[n] == ':' ? 2 : 0);
     static const struct {
         const char *start, *word;
-    } words[] = {{"a write at", "write"}, {"a read at", "read"}, {"an access at", "access"}, {"exit ", "seen at exit"}};
+    } words[] = {{"a write at", "write"},
+                 {"a read at", "read"},
+                 {"an access at", "access"},
+                 {"exit ", "seen at exit"},
+                 {"nothing points", "at the end"}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strncmp(sentence, words[i].start, strlen(words[i].start)) == 0)
             return target_text("%.*s %s", n, at, words[i].word);
@@ -325,13 +329,13 @@ int moat_triage_main(int argc, char **argv)
         }
     }
     if (library == NULL)
-        library = moat_library_path(false);
+        library = moat_library_path(MOAT_FUZZ);
     int target = optind + 1 + (optind + 1 < argc && strcmp(argv[optind + 1], "--") == 0);
     int status = EXIT_USAGE;
     if (target >= argc)
         fputs("moat triage: which folder, and which program? See 'moat help triage'.\n", stderr);
     else if (library == NULL)
-        fputs("moat triage: libmoat.so is not beside this command; name it by --library.\n", stderr);
+        fputs("moat triage: libmoat-fuzz.so is not beside this command; name it by --library.\n", stderr);
     else if (symbols_ready())
         status = triage(argv[optind], argv + target, library, further);
     free(further);

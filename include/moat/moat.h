@@ -119,6 +119,38 @@ void *moat_object_base(const void *p);
  * moat_object_size. */
 void moat_check(const void *p, size_t n, int write);
 
+/* Epochs, of libmoat-fuzz.so alone: the runs of a persistent fuzzing harness. Weak, so that one and the same harness
+ * runs with it and without:
+ *
+ *     while (__AFL_LOOP(1000)) {
+ *         if (moat_epoch_begin != NULL)
+ *             moat_epoch_begin();
+ *         ... one run ...
+ *         if (moat_epoch_end != NULL)
+ *             moat_epoch_end(NULL, 0);
+ *     }
+ *
+ * What happened since moat_epoch_begin. */
+struct moat_epoch {
+    size_t size;             /* of this structure, as the library knows it */
+    size_t number;           /* of the epoch, from 1 */
+    size_t guarded_count;    /* count of allocations between guards */
+    size_t guarded_live;     /* count of those that live now, of any epoch */
+    ptrdiff_t guarded_grown; /* by how many that has grown */
+    size_t leaked_count;     /* with option detect_leaks: chunks allocated in it that nothing points to now */
+    size_t leaked_bytes;
+};
+
+/* Starts an epoch. Returns 0, or -1 with errno EBUSY when there is one. Not from several threads at once; this holds
+ * for the end as well. */
+int moat_epoch_begin(void) __attribute__((weak));
+
+/* Ends it: the calling thread's quarantine is given back, so that each slot in it is verified now and a write to freed
+ * memory is reported in the run that made it; and with option detect_leaks leaks are reported, which ends the process
+ * with option leak_exitcode (23), unless that is 0. Fills *e, if e is not NULL, which has `size` bytes as its writer
+ * knew the structure. Returns 0, or -1 with errno EINVAL when there is no epoch. */
+int moat_epoch_end(struct moat_epoch *e, size_t size) __attribute__((weak));
+
 #ifdef __cplusplus
 }
 #endif

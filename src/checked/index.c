@@ -127,3 +127,13 @@ const struct mo_range *mo_index_find(uintptr_t a, unsigned which)
     }
     return NULL;
 }
+
+const void *mo_index_table(void)
+{
+    return table;
+}
+
+void mo_index_forget(void)
+{
+    mo_index_last[0] = mo_index_last[1] = (struct mo_range){.seen = 1};
+}

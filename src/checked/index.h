@@ -43,7 +43,12 @@ MO_INLINE bool mo_index_fits(uintptr_t a, size_t n, unsigned which)
     return r->p == 0 || (r->live && a - r->p <= r->n && n <= r->n - (a - r->p));
 }
 
-/* The part that a lies in; NULL when that can't be told now. */
+/* The table, which names large chunks without being the program's, and what this thread was told last: for the search
+ * of leaks. */
+const void *mo_index_table(void);
+void mo_index_forget(void);
+
+/* The part that a lies in; NULL when that can't be told now. which: two are kept, for destinations and sources. */
 const struct mo_range *mo_index_find(uintptr_t a, unsigned which);
 
 #endif

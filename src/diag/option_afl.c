@@ -1,6 +1,7 @@
 /* The environment variables of AFL++'s libdislocator, for the profile fuzz. */
 #include <string.h>
 
+#include "diag/extra.h"
 #include "diag/option_text.h"
 #include "diag/report.h"
 
@@ -9,10 +10,9 @@ static const struct {
     const char *variable, *option;
     bool valued; /* the option's value is the variable's */
 } aliases[] = {
-    {"AFL_LD_LIMIT_MB=", "rss_limit_mb=", true},
-    {"AFL_LD_HARD_FAIL=", "allocator_may_return_null=no", false},
-    {"AFL_LD_VERBOSE=", "stats=exit", false},
-    {"AFL_ALIGNED_ALLOC=", "align=strict", false},
+    {"AFL_LD_LIMIT_MB=", "rss_limit_mb=", true},   {"AFL_LD_HARD_FAIL=", "allocator_may_return_null=no", false},
+    {"AFL_LD_VERBOSE=", "stats=exit", false},      {"AFL_ALIGNED_ALLOC=", "align=strict", false},
+    {"__AFL_PERSISTENT=", "sample_hot=16", false}, /* which AFL++ sets for targets with its loop */
 };
 
 void mo_options_take_afl(struct mo_options *o, mo_option_variable *variable, mo_option_complain *complain)
@@ -21,7 +21,7 @@ void mo_options_take_afl(struct mo_options *o, mo_option_variable *variable, mo_
         char word[64];
         struct mo_text t = {word, word + sizeof word - 1};
         const char *value = variable(aliases[i].variable);
-        if (value == NULL)
+        if (value == NULL || (aliases[i].variable[0] == '_' && mo_extra_profile != MO_PROFILE_FUZZ))
             continue;
         mo_text_string(&t, aliases[i].option);
         if (aliases[i].valued)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "diag/extra.h"
 #include "diag/option_text.h"
 #include "diag/report.h"
 #include "moat/moat.h"
@@ -403,7 +404,7 @@ void mo_options_load_from(struct mo_options *o, const char *compiled, const char
         {path, file != NULL ? file : none},
         {"MOAT_OPTIONS", environment != NULL ? environment : none},
     };
-    enum mo_profile profile = MO_PROFILE_PRODUCTION;
+    enum mo_profile profile = (enum mo_profile)mo_extra_profile;
     for (size_t i = 0; i < MO_ARRAY_LEN(sources); i++)
         profile = mo_options_profile(sources[i].text, profile);
     mo_options_default(o, profile);
@@ -429,6 +430,14 @@ static void complain_on_stderr(const char *line, size_t n)
     (void)mo_os_write(2, text, n + 1);
 }
 
+/* What only libmoat-fuzz.so can do is not done in silence. */
+static void refuse_extra(const struct mo_options *o)
+{
+    static const char line[] = "moat: detect_leaks, malloc_fill and sample_hot need libmoat-fuzz.so";
+    if (mo_extra_profile != MO_PROFILE_FUZZ && (o->detect_leaks | o->max_malloc_fill_size | o->sample_hot) != 0)
+        complain_on_stderr(line, sizeof line - 1);
+}
+
 /* name with its = */
 static const char *from_environment(const char *name)
 {
@@ -450,6 +459,7 @@ void mo_options_load(struct mo_options *o, bool secure)
         (void)mo_options_parse(o, environment != NULL ? environment : "", "", NULL); /* which wins */
     }
     settle(o);
+    refuse_extra(o);
     /* Now: when there is something to report, the environment may be part of the damage. no-color.org: not empty. */
     const char *no_color = from_environment("NO_COLOR=");
     if (o->color == MO_COLOR_AUTO && no_color != NULL && no_color[0] != '\0')

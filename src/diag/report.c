@@ -54,7 +54,7 @@ static MO_NORETURN void end_at_once(void)
 }
 
 /* Where reports go: PREFIX.PROCESS of option log_path, or stderr, also where that file takes no whole report. */
-static int open_output(long process)
+int mo_report_open(long process)
 {
     char path[MO_LOG_PATH_SIZE + 24];
     struct mo_text t = {path, path + sizeof path - 1};
@@ -207,7 +207,7 @@ static void write_report(struct mo_case *c, struct mo_stack *stack, const void *
     c->frame = (uintptr_t)__builtin_frame_address(0);
     text = (struct mo_text){mo_report_last, mo_report_last + REPORT_SIZE - LAST_LINE};
     written = mo_report_last;
-    output = open_output(reporting_process);
+    output = mo_report_open(reporting_process);
     switch (mo_sealed.options.report) {
     case MO_REPORT_JSON:
         collect(c, stack, ucontext);

@@ -44,6 +44,9 @@ struct mo_case {
     bool warning; /* the process goes on */
 };
 
+/* Where reports of the process go: a descriptor that mo_os_close_file closes, but for 2. */
+int mo_report_open(long process);
+
 /* How to find out more. */
 const char *mo_case_next(const struct mo_case *c);
 
@@ -95,6 +98,9 @@ void mo_form_text_warning(struct mo_text *t, const struct mo_case *c);
 
 /* One line of JSON: docs/REPORTS.md. */
 void mo_form_json(struct mo_text *t, const struct mo_case *c);
+
+/* ,"name":{...} */
+void mo_form_json_stack(struct mo_text *t, const char *name, const struct mo_stack *s);
 
 /* As the address sanitizer would say it. */
 void mo_form_asan(struct mo_text *t, const struct mo_case *c);

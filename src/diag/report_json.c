@@ -101,6 +101,11 @@ static void stack(struct mo_text *t, const char *name, const struct mo_stack *s,
     mo_text_string(t, "]}");
 }
 
+void mo_form_json_stack(struct mo_text *t, const char *name, const struct mo_stack *s)
+{
+    stack(t, name, s, 0);
+}
+
 static void chunk(struct mo_text *t, const struct mo_report_chunk *c)
 {
     mo_text_string(t, "{\"address\":");

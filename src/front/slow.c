@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "diag/extra.h"
 #include "diag/report.h"
 #include "front/big.h"
 #include "front/check.h"
@@ -79,26 +80,34 @@ static void *or_no_memory(void *p)
     return p;
 }
 
+static void *filled(void *p, size_t n)
+{
+    mo_extra_fill(p, n);
+    return or_no_memory(p);
+}
+
 void *mo_allocate_slow(size_t n, enum mo_origin origin)
 {
     mo_front_start();
     if (mo_unlikely(mo_limit_refuses(n)))
         return or_no_memory(NULL);
     if (n > MO_SMALL_MAX || (n > MO_POOL_MOST && mo_sampler_is_dense())) /* guards for all that is fuzzed */
-        return or_no_memory(mo_big_allocate(n, 1, origin));
+        return filled(mo_big_allocate(n, 1, origin), n);
     unsigned class = n != 0 ? mo_class_of(n) : MO_CLASS_ZERO;
     struct mo_cache *c = mo_thread_cache();
     bool due = mo_sampler_is_due();
-    void *p = due ? mo_guarded_allocate(n, 1, origin) : NULL;
+    bool guarded =
+        due && !mo_extra_passes(n, (uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_frame_address(0));
+    void *p = guarded ? mo_guarded_allocate(n, 1, origin) : NULL;
     if (p != NULL)
-        return p;
+        return filled(p, n);
     /* A refilled stock goes back to the hot path; what it turned down before is looked at here. */
     if (!due && c != NULL && mo_cache_ready(c, class) == 0 && class != MO_CLASS_ZERO &&
         mo_thread_refill(c, class) != 0 && c->owner != MO_OWNER_SHARED)
         return mo_hot_allocate(n, origin);
     p = allocate_class(class, n, 1, origin);
     /* The reservation is full or can't be opened further: a mapping of its own may still fit. */
-    return p != NULL ? p : or_no_memory(mo_big_allocate(n, 1, origin));
+    return filled(p != NULL ? p : mo_big_allocate(n, 1, origin), n);
 }
 
 void *mo_allocate_refused(size_t n, enum mo_origin origin)
@@ -125,11 +134,11 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
     (void)mo_thread_cache(); /* a thread's first allocation may be due, too */
     void *p = mo_sampler_is_due() ? mo_guarded_allocate(n, align, origin) : NULL;
     if (p != NULL)
-        return p;
+        return filled(p, n);
     if (n <= MO_SMALL_MAX && !(n > MO_POOL_MOST && mo_sampler_is_dense()) && align <= MO_SLOT_ALIGN &&
         n + align <= MO_SMALL_MAX)
         p = allocate_class(mo_class_of(n + align - MO_ALIGN_PLAIN), n, align, origin);
-    return p != NULL ? p : or_no_memory(mo_big_allocate(n, align, origin));
+    return filled(p != NULL ? p : mo_big_allocate(n, align, origin), n);
 }
 
 /* Makes room in the stock and draws random bytes, so that the gate lets the next free pass. */

@@ -111,6 +111,8 @@ void mo_thread_drain(struct mo_cache *c)
 {
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
+        if (mo_cache_unused(c, class, c->stock[class].top, c->stock[class].fifo))
+            continue; /* nor is a page of it touched */
         mo_thread_settle(c, class);
         put_clean(c, class, mo_cache_at(c, k->ready_at), mo_cache_ready(c, class));
         c->stock[class].top = k->ready_at;

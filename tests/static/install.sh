@@ -14,7 +14,8 @@ for file in include/moat/moat.h bin/moat share/man/man1/moat.1; do
         exit 1
     fi
 done
-for file in libmoat.so libmoat.so.0 libmoat-checked.so.0 libmoat.a libmoat-checked.a libmoat-checked.wrap pkgconfig/moat.pc cmake/moat/moat-config.cmake; do
+for file in libmoat.so libmoat.so.0 libmoat-checked.so.0 libmoat-fuzz.so.0 libmoat.a libmoat-checked.a \
+     libmoat-checked.wrap pkgconfig/moat.pc cmake/moat/moat-config.cmake; do
     if [ ! -e "$lib/$file" ]; then
         echo "not installed: $file"
         exit 1
@@ -54,3 +55,4 @@ echo '#include <moat/moat.h>' >>"$dir/header.c"
 "$compiler" -static -o "$dir/checked" "$here/program.c" -I"$dir/usr/include" -L"$lib" -Wl,@"$lib/libmoat-checked.wrap" \
     -lmoat-checked
 "$dir/checked"
+"$dir/usr/bin/moat" run --fuzz -- true

@@ -1,0 +1,79 @@
+/* What libmoat-fuzz.so has in place of the weak functions of diag/extra.c. */
+#include "diag/extra.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "diag/sealed.h"
+#include "front/hot_names.h"
+
+enum {
+    CONTEXTS = 4096, /* places and sizes told apart, about half as many; those beyond them are always guarded */
+    PROBES = 16,
+    ONE_IN = 64, /* behind the first ones */
+    MANY = 1024, /* after which it is one in 512 */
+    ONE_IN_MANY = 512,
+};
+
+/* Open addressing by the whole key: which allocations are guarded must not depend on where things happen to lie. */
+static struct {
+    uint64_t key; /* atomic; 0: free */
+    uint32_t count;
+} contexts[CONTEXTS];
+
+const size_t mo_extra_profile = MO_PROFILE_FUZZ;
+
+static uint64_t mix(uint64_t v)
+{
+    v = (v ^ (v >> 32)) * 0xd6e8feb86659fd93u;
+    return (v ^ (v >> 32)) * 0xd6e8feb86659fd93u;
+}
+
+/* The count before this one; 0 where the table is full. */
+static uint32_t count(uint64_t key)
+{
+    for (size_t i = 0; i < PROBES; i++) {
+        size_t at = (key + i) % CONTEXTS;
+        uint64_t there = __atomic_load_n(&contexts[at].key, __ATOMIC_RELAXED);
+        if (there == 0 &&
+            __atomic_compare_exchange_n(&contexts[at].key, &there, key, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            there = key;
+        if (there == key)
+            return __atomic_fetch_add(&contexts[at].count, 1, __ATOMIC_RELAXED);
+    }
+    return 0;
+}
+
+/* How deep the stack is tells calls of a wrapper of malloc apart, by who called it. */
+bool mo_extra_passes(size_t n, uintptr_t caller, uintptr_t frame)
+{
+    size_t hot = mo_sealed.options.sample_hot;
+    if (hot == 0)
+        return false;
+    uint32_t before = count(mix(mix(mix(caller) + frame) + n) | 1);
+    uint32_t one_in = before < MANY ? ONE_IN : ONE_IN_MANY;
+    return before >= hot && before % one_in != one_in - 1;
+}
+
+void mo_extra_fill(void *p, size_t n)
+{
+    size_t most = mo_sealed.options.max_malloc_fill_size;
+    if (most != 0 && p != NULL)
+        memset(p, (int)mo_sealed.options.malloc_fill_byte, mo_min(n, most));
+}
+
+/* In place of src/api's, which relies on new chunks being zero. */
+MO_EXPORT void *calloc(size_t each, size_t n)
+{
+    size_t bytes;
+    if (mo_unlikely(__builtin_mul_overflow(each, n, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *p = mo_hot_malloc(bytes);
+    size_t most = mo_sealed.options.max_malloc_fill_size;
+    if (mo_unlikely(most != 0) && p != NULL)
+        memset(p, 0, mo_min(bytes, most));
+    return p;
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""libmoat-fuzz.so: leaks, epochs, fill, places that allocate much, replay. check.py TEST PROGRAM PLAIN-LIBRARY"""
+import json
+import os
+import re
+import subprocess
+import sys
+
+test, program, plain = sys.argv[1:4]
+
+
+def run(case, options, library=None, **more):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MOAT_", "LD_PRELOAD", "__AFL"))}
+    env.update(more, MOAT_OPTIONS=options)
+    if library:
+        env["LD_PRELOAD"] = library
+    p = subprocess.run([program, case], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    return p.returncode, p.stdout, p.stderr
+
+
+def expect(what, *shown):
+    if not what:
+        sys.exit("\n".join(str(s) for s in shown))
+
+
+def wants(case, options, status, pattern="", **more):
+    got = run(case, options, **more)
+    expect(got[0] == status and re.search(pattern, got[2]) and (pattern or not got[2]), case, options, *got)
+    return got
+
+
+def test_leaks():
+    for options in ("", "sample_rate=0", "seed=3 align=natural", "guards=mprotect", "profile=strict"):
+        stack = options in ("", "seed=3 align=natural", "guards=mprotect")
+        wants("leak-none", f"detect_leaks=1 {options}", 0)
+        for case, amount in (("small", "3 chunks of 72 bytes in all"), ("large", "1 chunk of 300000 bytes"),
+                             ("zero", "1 chunk of 0 bytes"), ("chain", "3 chunks of 144 bytes"),
+                             ("ring", "2 chunks of 96 bytes")):
+            out = wants(f"leak-{case}", f"detect_leaks=1 {options}", 23,
+                        rf"^==\d+== moat: memory-leak: nothing points to {amount}.* at the end of the process\n")
+            expect(out[1] == "printed\n", "stdio was not written", out)
+            expect(("#0 0x" in out[2]) == (stack and case != "large"), case, options, out[2])
+            expect(out[2].count("reached from chunks") == {"chain": 1 + stack, "ring": 1}.get(case, 0), case, out[2])
+    wants("leak-small", "", 0)  # not asked for
+    wants("leak-small", "detect_leaks=1 leak_exitcode=0", 0, "moat: going on\n$")
+    wants("leak-small", "detect_leaks=1 leak_exitcode=7", 7, "moat: exiting\n$")
+
+
+def test_forms():
+    out = wants("leak-chain", "detect_leaks=1 report=asan", 23, r"==\d+==ERROR: LeakSanitizer: detected memory leaks\n")
+    expect(re.search(r"Direct leak of 48 byte\(s\) in 1 object\(s\) allocated from:\n    #0 0x", out[2]), out[2])
+    expect(out[2].count("Indirect leak of 48") == 2, out[2])
+    expect(re.search(r"SUMMARY: AddressSanitizer: 144 byte\(s\) leaked in 3 allocation\(s\).\n$", out[2]), out[2])
+    leak = json.loads(wants("leak-chain", "detect_leaks=1 report=json", 23, "^{")[2])
+    expect(leak["bug"] == "memory-leak" and leak["bytes"] == 144 and leak["count"] == 3, leak)
+    expect([x["indirect"] for x in leak["leaks"]] == [False, True, True], leak)
+    expect(all(f["module"] for x in leak["leaks"] for f in x["allocated"]["frames"]), leak)
+
+
+def test_epochs():
+    # with the leaks reported and gone on from; in an epoch without a look for leaks those are not counted
+    got = run("epochs", "detect_leaks=1 leak_exitcode=0")
+    expect(got[0] == 0 and got[2].count("at the end of the epoch") == 3, *got)
+    expect(run("epochs", "")[0] == 3, "leaks are counted that nobody looked for")
+    wants("epochs", "detect_leaks=1", 23, "1 chunk of 50 bytes at the end of the epoch")
+    wants("late-write", "sample_rate=0", -6, "heap-use-after-free")
+
+
+def test_options():
+    wants("filled", "max_malloc_fill_size=80 malloc_fill_byte=0x5a", 0)
+    expect(run("filled", "")[0] == 1, "filled without the option")
+    wants("hot", "sample_hot=4", 0)
+    expect(run("hot", "")[1] == "4 640 4\n", "places pass without the option")
+    expect(run("hot", "", __AFL_PERSISTENT="1")[1].startswith("4 "), "AFL++'s variable")
+    expect(run("hot", "", __AFL_PERSISTENT="1")[1] != "4 640 4\n", "AFL++'s variable counts for nothing")
+    expect(run("hot", "sample_hot=0", __AFL_PERSISTENT="1")[1] == "4 640 4\n", "MOAT_OPTIONS does not win")
+    line = "moat: detect_leaks, malloc_fill and sample_hot need libmoat-fuzz.so\n"
+    for option in ("detect_leaks=1", "max_malloc_fill_size=1", "sample_hot=1"):
+        p = subprocess.run(["true"], env={"LD_PRELOAD": plain, "MOAT_OPTIONS": option}, capture_output=True, text=True,
+                           check=True)
+        expect(p.stderr == line, option, p.stderr)
+
+
+def test_replay():
+    sums = {seed: {run("replay", f"seed={seed} sample_hot=16")[1] for _ in range(3)} for seed in (1, 2)}
+    expect(all(len(s) == 1 for s in sums.values()), "one seed, different runs", sums)
+    expect(sums[1] != sums[2], "two seeds, one run", sums)
+
+
+globals()[f"test_{test}"]()

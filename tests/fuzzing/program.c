@@ -1,0 +1,243 @@
+/* What libmoat-fuzz.so is tried on: program CASE. Linked with it. Exits by 0 where a case holds, as far as the program
+ * itself can tell. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "moat/moat.h"
+
+#define APART __attribute__((noinline))
+
+struct node {
+    struct node *next;
+    char rest[40];
+};
+
+static struct node *list;
+static __thread char *volatile of_thread;
+static char *volatile global;
+
+/* Not left in a register or in a frame below. */
+APART static void wipe(void)
+{
+    volatile char frame[8192];
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = 0;
+}
+
+APART static void lose(size_t n)
+{
+    char *volatile p = malloc(n);
+    if (n != 0)
+        memset(p, 1, n);
+    p = NULL;
+}
+
+APART static void lose_chain(void)
+{
+    struct node *volatile first = malloc(sizeof *first);
+    first->next = malloc(sizeof *first);
+    first->next->next = malloc(sizeof *first);
+    first->next->next->next = NULL;
+    first = NULL;
+}
+
+APART static void lose_ring(void)
+{
+    struct node *volatile a = malloc(sizeof *a);
+    a->next = malloc(sizeof *a);
+    a->next->next = a;
+    a = NULL;
+}
+
+/* Everything that is kept: nothing of it is a leak. */
+static void **mapping;
+static pthread_t sleeper;
+static volatile int ready;
+
+/* Its chunk's address is in a register alone, and it is in a system call. */
+static void *hold_in_register(void *unused)
+{
+    (void)unused;
+#if defined(__x86_64__)
+    register char *p __asm__("r12") = malloc(77);
+    ready = 1;
+    for (;;)
+        __asm__ volatile("pause" : "+r"(p) : : "memory");
+#else
+    char *volatile p = malloc(77);
+    ready = 1;
+    while (p != NULL)
+        pause();
+#endif
+    return NULL;
+}
+
+static void *hold_in_tls(void *unused)
+{
+    (void)unused;
+    of_thread = malloc(33);
+    ready = 2;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static void keep_everywhere(void)
+{
+    static char *inner;
+    for (int i = 0; i < 100; i++) {
+        struct node *n = malloc(sizeof *n);
+        n->next = list;
+        list = n;
+    }
+    inner = (char *)malloc(500) + 250; /* a pointer into it counts */
+    global = inner;
+    mapping = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mapping[7] = malloc(600);
+    ((void **)mapping[7])[3] = malloc(300000);
+    ((void **)((void **)mapping[7])[3])[30000] = malloc(0);
+    of_thread = malloc(8);
+    pthread_create(&sleeper, NULL, hold_in_register, NULL);
+    while (ready != 1)
+        usleep(1000);
+    pthread_create(&sleeper, NULL, hold_in_tls, NULL);
+    while (ready != 2)
+        usleep(1000);
+}
+
+static int leaks(const char *what)
+{
+    if (strcmp(what, "none") == 0)
+        keep_everywhere();
+    for (int i = 0; i < 3; i++)
+        if (strcmp(what, "small") == 0)
+            lose(24);
+    if (strcmp(what, "large") == 0)
+        lose(300000);
+    if (strcmp(what, "zero") == 0)
+        lose(0);
+    if (strcmp(what, "chain") == 0)
+        lose_chain();
+    if (strcmp(what, "ring") == 0)
+        lose_ring();
+    wipe();
+    printf("printed\n"); /* is in stdio's buffer when the process ends */
+    return 0;
+}
+
+/* Only what is lost in the epoch counts, and the chunks that live are told from those before. */
+static int epochs(void)
+{
+    struct moat_epoch e;
+    if (moat_epoch_end(&e, sizeof e) == 0)
+        return 1;
+    lose(100);
+    wipe();
+    for (size_t i = 1; i <= 3; i++) {
+        if (moat_epoch_begin() != 0 || moat_epoch_begin() == 0)
+            return 2;
+        for (size_t j = 0; j < i; j++)
+            lose(50);
+        global = malloc(10);
+        wipe();
+        if (moat_epoch_end(&e, sizeof e) != 0 || e.number != i || e.guarded_count != i + 1 || e.leaked_count != i ||
+            e.leaked_bytes != i * 50 || e.guarded_grown != (ptrdiff_t)i + 1) {
+            printf("epoch %zu: %zu, %zu leaked, %zu guarded, %td\n", e.number, e.leaked_count, e.leaked_bytes,
+                   e.guarded_count, e.guarded_grown);
+            return 3;
+        }
+        char *kept = global;
+        global = NULL;
+        free(kept);
+    }
+    return 0;
+}
+
+/* A write to freed memory that is in no guarded place is met at the end of its epoch. */
+static int late_write(void)
+{
+    moat_epoch_begin();
+    char *volatile p = malloc(100);
+    free(p);
+    p[8] = 1;
+    moat_epoch_end(NULL, 0);
+    return 9; /* not reached */
+}
+
+static int filled(void)
+{
+    unsigned char *p = malloc(100), *large = malloc(200000), *zero = calloc(25, 4), *aligned = aligned_alloc(64, 64);
+    for (size_t i = 0; i < 100; i++)
+        if (p[i] != (i < 80 ? 0x5a : 0) || large[i] != (i < 80 ? 0x5a : 0) || zero[i] != 0 ||
+            (i < 64 && aligned[i] != 0x5a))
+            return 1;
+    p = realloc(p, 1000);
+    for (size_t i = 0; i < 80; i++)
+        if (p[i] != 0x5a || p[100 + i] != 0)
+            return 2;
+    free(p);
+    free(large);
+    free(zero);
+    free(aligned);
+    return 0;
+}
+
+/* With sample_hot=4: of one place's allocations four are guarded, and then one in 64; of another's the first again. */
+APART static size_t guarded_of(size_t n, size_t count)
+{
+    struct moat_epoch e;
+    moat_epoch_begin();
+    for (size_t i = 0; i < count; i++) {
+        char *volatile p = malloc(n);
+        free(p);
+    }
+    moat_epoch_end(&e, sizeof e);
+    return e.guarded_count;
+}
+
+static int hot(void)
+{
+    size_t first = guarded_of(40, 4), later = guarded_of(40, 640), other = guarded_of(41, 4);
+    printf("%zu %zu %zu\n", first, later, other);
+    return first == 4 && later == 10 && other == 4 ? 0 : 1;
+}
+
+/* Prints which chunks are guarded, by which side, and where others lie, as far as that is moat's choice and not the
+ * kernel's: of 100 runs in one process. */
+static int replay(void)
+{
+    uintptr_t sum = 0;
+    for (int run = 0; run < 100; run++) {
+        moat_epoch_begin();
+        for (size_t n = 1; n < 3000; n += 170) {
+            char *volatile p = malloc(n);
+            sum = sum * 31 + ((uintptr_t)p & 0xfff);
+            free(p);
+        }
+        moat_epoch_end(NULL, 0);
+    }
+    printf("%zx\n", (size_t)sum);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strncmp(name, "leak-", 5) == 0)
+        return leaks(name + 5);
+    static const struct {
+        const char *name;
+        int (*run)(void);
+    } cases[] = {{"epochs", epochs}, {"late-write", late_write}, {"filled", filled}, {"hot", hot}, {"replay", replay}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (strcmp(name, cases[i].name) == 0)
+            return cases[i].run();
+    return 99;
+}
