@@ -185,7 +185,7 @@ bool mo_os_write(int fd, const char *text, size_t n)
     enum { PIECE = 4096 }; /* what a pipe that takes something takes at once */
     int saved = errno;
     uint32_t since = mo_os_milliseconds();
-    while (n > 0 && takes(fd, since)) {
+    while (n > 0 && fd >= 0 && takes(fd, since)) { /* a negative one is never ready, nor wrong */
         long put = syscall(SYS_write, fd, text, mo_min(n, PIECE));
         if (put < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
