@@ -236,6 +236,23 @@ long mo_os_thread_id(void)
     return syscall(SYS_gettid);
 }
 
+static __thread uint32_t known __attribute__((tls_model("initial-exec")));
+
+uint32_t mo_os_thread_known(void)
+{
+    int saved = errno;
+    if (known == 0)
+        known = (uint32_t)mo_os_thread_id();
+    errno = saved;
+    return known;
+}
+
+void mo_os_thread_forked(void)
+{
+    known = 0;
+    (void)mo_os_thread_known(); /* before the child shuts itself in */
+}
+
 bool mo_os_thread_lives(long process, long thread)
 {
     int saved = errno;
