@@ -1,6 +1,6 @@
 /* The load of the soak, for a number of seconds: threads in bursts, chunks that change hands, threads that are born and
- * die, forks from threads, signals whose handlers interrupt all of it, large chunks, resizes, aligned ones, a purge now and
- * then. Each round ends with as much live as it began with, so that what grows is lost. Contents are checked. */
+ * die, forks from threads, signals whose handlers interrupt all of it, large chunks, resizes, aligned ones, a purge now
+ * and then. Each round ends with as much live as it began with, so that what grows is lost. Contents are checked. */
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
