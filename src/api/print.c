@@ -30,6 +30,7 @@ enum {
 struct line {
     char buf[LINE_MAX_BYTES];
     struct mo_text text;
+    bool lost; /* the reader of lines before has gone, or waits for ever */
 };
 
 static void line_start(struct line *l)
@@ -41,7 +42,7 @@ static void line_start(struct line *l)
 static void line_write(struct line *l, int fd)
 {
     *l->text.at++ = '\n';
-    (void)mo_os_write(fd, l->buf, (size_t)(l->text.at - l->buf));
+    l->lost = l->lost || !mo_os_write(fd, l->buf, (size_t)(l->text.at - l->buf));
     line_start(l);
 }
 
@@ -130,6 +131,7 @@ MO_EXPORT void moat_stats_print(int fd)
     mo_front_start();
     memset(&s, 0, sizeof s);
     mo_front_stats(&s);
+    l.lost = false;
     line_start(&l);
     mo_text_string(&l.text, moat_version());
     mo_text_string(&l.text, ": heap of process ");

@@ -11,7 +11,8 @@ size_t mo_open_bytes, mo_spare_bytes;
 
 bool mo_arena_start(void)
 {
-    mo_sealed.shards = mo_os_map_guarded(mo_sealed.shard_count * sizeof(struct mo_shard), "moat shards");
+    if (mo_sealed.shards == NULL)
+        mo_sealed.shards = mo_os_map_guarded(mo_sealed.shard_count * sizeof(struct mo_shard), "moat shards");
     return mo_sealed.shards != NULL;
 }
 

@@ -12,7 +12,7 @@ _Static_assert(BLOCK >> MO_GRANULE_SHIFT <= MO_BLOCK_MOST, "slabs of a block");
 
 /* One thread at a time gives back. Before all bins in the order of locks. */
 static struct mo_lock purge_lock;
-static long purger; /* the thread that gives back; 0: none. Atomic */
+static uintptr_t purger; /* the thread that gives back; 0: none. Atomic */
 
 /* Bytes given back so far; atomic. */
 static size_t closed_bytes;
@@ -185,7 +185,7 @@ static void purge_bin(unsigned shard, unsigned class, bool single, size_t most)
 /* Gives back until the spares are down to `most`: whole blocks first, then single slabs. */
 static void purge_locked(size_t most)
 {
-    __atomic_store_n(&purger, mo_os_thread_id(), __ATOMIC_RELAXED);
+    __atomic_store_n(&purger, mo_os_self(), __ATOMIC_RELAXED);
     static size_t turn; /* the bin to begin with, so that no class loses its spares before all others each time */
     const size_t bins = (size_t)mo_sealed.shard_count * MO_CLASSES;
     for (unsigned single = 0; single <= 1; single++) {
@@ -204,7 +204,7 @@ static void purge_locked(size_t most)
 
 void mo_purge_abandon(void)
 {
-    if (__atomic_load_n(&purger, __ATOMIC_RELAXED) != mo_os_thread_id())
+    if (__atomic_load_n(&purger, __ATOMIC_RELAXED) != mo_os_self())
         return;
     __atomic_store_n(&purger, 0, __ATOMIC_RELAXED);
     mo_unlock(&purge_lock);

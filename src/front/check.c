@@ -234,7 +234,8 @@ static size_t check_all(const char *action, bool known)
 {
     size_t live = 0;
     bool patient = true;
-    mo_front_start();
+    if (!mo_front_start())
+        return 0;
     mo_arena_check(action);
     for (size_t number = 1; number < mo_heap_slab_count(); number++)
         live += check_slab(&mo_sealed.slabs[number], &patient, action);

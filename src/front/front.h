@@ -43,8 +43,9 @@ size_t mo_check_heap(const char *action);
  * parent. */
 void mo_check_exit(void);
 
-/* Start-up if it has not been; everything above does it by itself. */
-void mo_front_start(void);
+/* Start-up if it has not been; everything above does it by itself. False: there is no memory for it. Allocations then
+ * give NULL, and the rest finds nothing to do. */
+bool mo_front_start(void);
 
 /* Drains the calling thread's cache and purges what is empty; bytes given back. */
 size_t mo_front_purge(void);

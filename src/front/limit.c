@@ -13,6 +13,8 @@ bool mo_limit_refuses(size_t n)
 {
     static uint32_t calls;
     const struct mo_options *o = &mo_sealed.options;
+    if (mo_unlikely(!mo_sealed.ready))
+        return true;
     if (o->max_allocation_size_mb != 0 && n > o->max_allocation_size_mb << MIB_SHIFT)
         return true;
     if (mo_likely(o->rss_limit_mb == 0) ||

@@ -5,7 +5,8 @@
 
 #include "base/base.h"
 
-/* May n bytes more not be given out? Called on slow paths alone; resident memory is asked for at times. */
+/* May n bytes more not be given out? None before start-up has its memory. Called on slow paths alone; resident memory
+ * is asked for at times. */
 bool mo_limit_refuses(size_t n);
 
 /* An allocation has failed: comes back only if that may be told by NULL. */

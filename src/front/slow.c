@@ -240,9 +240,8 @@ static struct mo_routine check_routine(uintptr_t p, const struct mo_place *place
 static void release(uintptr_t p, struct mo_routine used)
 {
     struct mo_place place;
-    if (p == 0)
+    if (p == 0 || !mo_front_start()) /* then nothing was given out that could come to harm */
         return;
-    mo_front_start();
     if (mo_sampler_is_due())
         mo_sampler_pass();
     if (!in_heap(p)) {
@@ -362,9 +361,8 @@ size_t mo_usable_size(const void *ptr)
 {
     uintptr_t p = (uintptr_t)ptr;
     struct mo_place place;
-    if (p == 0)
+    if (p == 0 || !mo_front_start())
         return 0;
-    mo_front_start();
     if (!in_heap(p)) {
         size_t n = 0;
         bool found = mo_pool_holds(p) ? mo_guarded_size(p, &n) : mo_big_size(p, &n);
@@ -389,7 +387,8 @@ void mo_release(void *p, enum mo_origin origin)
 
 size_t mo_front_purge(void)
 {
-    mo_front_start();
+    if (!mo_front_start())
+        return 0;
     struct mo_cache *c = mo_thread_cache();
     size_t before = mo_arena_closed_bytes();
     if (c != NULL)

@@ -23,7 +23,7 @@ static struct mo_random *streams(bool *wiped)
     size_t page = mo_sealed.features.page;
     struct mo_random *r = mo_os_map_guarded(page, "moat random");
     if (r == NULL)
-        mo_panic("no memory at start");
+        return NULL;
     /* With a seed a child goes on with its parent's numbers. */
     *wiped = mo_sealed.options.seed != 0 || mo_os_wipe_on_fork(r, page);
     mo_os_populate(r, page);
@@ -51,24 +51,41 @@ static void choose_shards(void)
     mo_sealed.shard_count = n != 0 ? n : mo_min(mo_sealed.features.cpus, MOST);
 }
 
-static void start_locked(void)
+/* What needs no memory. */
+static void prepare(void)
 {
     mo_os_populate(&mo_sealed_page, sizeof mo_sealed_page); /* here and elsewhere: a page fault takes longer */
     mo_os_start(&mo_sealed.features);
+    (void)mo_os_thread_known();
     mo_options_load(&mo_sealed.options, mo_sealed.features.secure);
     if (mo_sealed.options.guards != MO_GUARDS_AUTO)
         mo_sealed.features.guard_install = false;
-    choose_shards();
     mo_random_start();
     mo_cache_start();
     mo_classes_start();
     mo_os_nest_open(mo_max(NEST, 64 * mo_sealed.features.page), mo_sealed.features.guard_install);
-    bool wiped;
-    struct mo_random *r = streams(&wiped);
-    draw_keys(&r[STREAM_HEAP]);
+}
+
+/* Without memory all allocations fail, and each tries again: what there is of the tables stays. */
+static void start_locked(void)
+{
+    static bool prepared, wiped;
+    static struct mo_random *r;
+    if (!prepared)
+        prepare();
+    prepared = true;
+    if (r == NULL) {
+        r = streams(&wiped);
+        if (r == NULL)
+            return;
+        draw_keys(&r[STREAM_HEAP]);
+    }
+    choose_shards();
     if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) || !mo_arena_start() ||
-        !mo_cache_first(&r[STREAM_FIRST], wiped))
-        mo_panic("no address space at start: see RLIMIT_AS (ulimit -v)");
+        !mo_cache_first(&r[STREAM_FIRST], wiped)) {
+        mo_sealed.shard_count = 0;
+        return;
+    }
     mo_thread_start(&r[STREAM_THREADS], r, wiped ? 0 : STREAMS);
     mo_os_nest_close();
     mo_sealed.small_last = (uint8_t)mo_class_of(MO_CLEAR_INLINE - MO_HEADER);
@@ -81,12 +98,13 @@ static void start_locked(void)
         return;
 }
 
-void mo_front_start(void)
+bool mo_front_start(void)
 {
     if (mo_likely(__atomic_load_n(&mo_sealed.ready, __ATOMIC_ACQUIRE)))
-        return;
+        return true;
     mo_lock(&start_lock);
     if (!mo_sealed.ready)
         start_locked();
     mo_unlock(&start_lock);
+    return mo_sealed.ready;
 }

@@ -33,8 +33,7 @@ static void count_class(unsigned class, struct moat_class_stats *s)
 
 bool mo_front_class_stats(size_t index, struct moat_class_stats *s)
 {
-    mo_front_start();
-    if (index >= MO_CLASSES - MO_CLASS_FIRST)
+    if (!mo_front_start() || index >= MO_CLASSES - MO_CLASS_FIRST)
         return false;
     count_class((unsigned)index + MO_CLASS_FIRST, s);
     return true;
@@ -54,9 +53,10 @@ void mo_front_stats(struct moat_stats *s)
     struct mo_large_figures large;
     struct mo_pool_figures pool;
 
-    mo_front_start();
     memset(s, 0, sizeof *s);
     s->size = sizeof *s;
+    if (!mo_front_start())
+        return;
     for (size_t i = 0; mo_front_class_stats(i, &class); i++) {
         s->allocated += class.live_count * class.slot;
         s->live_count += class.live_count;

@@ -228,7 +228,7 @@ extern char __libc_single_threaded __attribute__((weak));
 
 static void before_fork(void)
 {
-    bool alone = &__libc_single_threaded != NULL && __libc_single_threaded != 0;
+    bool alone = !mo_sealed.ready || (&__libc_single_threaded != NULL && __libc_single_threaded != 0);
     if (__atomic_load_n(&fork_alone, __ATOMIC_RELAXED) != alone) /* threads that fork at once all say no */
         __atomic_store_n(&fork_alone, alone, __ATOMIC_RELAXED);
     if (alone)
@@ -264,6 +264,7 @@ static void forked_child(void)
     mo_sampler_forked();
     mo_pool_forked();
     mo_report_forked();
+    mo_os_thread_forked();
     inherited = NULL;
     if (!mo_cache_is_none(mine) && mine != &gone) {
         inherited = mine;

@@ -108,20 +108,22 @@ bool mo_heap_start(struct mo_random *r)
     /* A limited address space is shared with large chunks, libraries and stacks: half at most. */
     while (!direct && size > s->features.address_limit / 2)
         size /= 2;
-    while (size >= SMALL_WINDOW && !reserve(size, r))
+    while (s->heap_size == 0 && size >= SMALL_WINDOW && !reserve(size, r))
         size /= 2;
-    if (size < SMALL_WINDOW)
+    if (s->heap_size == 0)
         return false;
     if (!direct)
-        mo_os_name((void *)s->heap_base, size, "moat heap");
-    windows = mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
+        mo_os_name((void *)s->heap_base, s->heap_size, "moat heap");
+    if (windows == NULL)
+        windows = mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
     if (windows == NULL || !mo_table_start(&states, "moat states") || !mo_table_start(&lists, "moat lists"))
         return false;
     mo_os_populate(windows, mo_sealed.features.page);
     mo_sealed.states = (uint16_t *)states.base;
     mo_sealed.slabs = (struct mo_slab *)slabs.base;
     /* The first state words stand for every address without a region: never live. Slab 0 is nobody's. */
-    return mo_table_take(&states, MO_CACHE_LINE) != NULL && mo_table_take(&slabs, sizeof(struct mo_slab)) != NULL;
+    return (states.used != 0 || mo_table_take(&states, MO_CACHE_LINE) != NULL) &&
+           mo_table_take(&slabs, sizeof(struct mo_slab)) != NULL;
 }
 
 static bool is_free_place(uintptr_t at, size_t size)

@@ -26,7 +26,8 @@ bool mo_large_start(struct mo_random *r)
     large_random = r;
     waiting_most = mo_min(mo_sealed.options.large_quarantine_bytes, mo_sealed.features.address_limit / 16);
     waiting_room = mo_sealed.options.large_quarantine_count + 1;
-    waiting = mo_os_map_guarded(waiting_room * sizeof *waiting, "moat large waiting");
+    if (waiting == NULL)
+        waiting = mo_os_map_guarded(waiting_room * sizeof *waiting, "moat large waiting");
     return waiting != NULL && mo_large_table_start(r);
 }
 

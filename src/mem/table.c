@@ -9,7 +9,8 @@ enum {
 
 bool mo_table_start(struct mo_table *t, const char *name)
 {
-    t->base = mo_os_map_guarded(FIRST_PART, name);
+    if (t->base == NULL)
+        t->base = mo_os_map_guarded(FIRST_PART, name);
     t->open = t->size = FIRST_PART;
     if (t->base != NULL)
         mo_os_populate(t->base, mo_sealed.features.page);

@@ -14,8 +14,7 @@ enum { LOCK_FREE, LOCK_HELD, LOCK_WAITED };
 
 uintptr_t mo_lock_forking;
 
-/* A thread's name for itself: the address of something it alone has. A forked child keeps it. */
-static uintptr_t self(void)
+uintptr_t mo_os_self(void)
 {
     static __thread char mark __attribute__((tls_model("initial-exec")));
     return (uintptr_t)&mark;
@@ -23,7 +22,7 @@ static uintptr_t self(void)
 
 void mo_lock_fork_begin(void)
 {
-    __atomic_store_n(&mo_lock_forking, self(), __ATOMIC_RELAXED);
+    __atomic_store_n(&mo_lock_forking, mo_os_self(), __ATOMIC_RELAXED);
 }
 
 void mo_lock_fork_end(void)
@@ -33,7 +32,7 @@ void mo_lock_fork_end(void)
 
 bool mo_lock_is_forking(void)
 {
-    return __atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) == self();
+    return __atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) == mo_os_self();
 }
 
 void mo_os_rest(unsigned turns)

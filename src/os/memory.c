@@ -29,9 +29,6 @@
 #ifndef SYS_clock_gettime
 #define SYS_clock_gettime SYS_clock_gettime64 /* 32-bit architectures that came after 2038 was thought of */
 #endif
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
@@ -192,7 +189,7 @@ void mo_os_name(void *p, size_t size, const char *name)
 {
     static bool refused; /* most kernels are built without it */
     int saved = errno;
-    if (refused)
+    if (refused || nest_closed) /* sandboxes end a process for prctl: only at start */
         return;
     refused = 0 != prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, (unsigned long)(uintptr_t)p, (unsigned long)size,
                          (unsigned long)(uintptr_t)name);
@@ -269,9 +266,9 @@ bool mo_os_move(void *old, size_t old_size, void *now, size_t new_size, bool *ho
     errno = saved;
     if (!moved)
         return false;
-    void *hole = map(old, old_size, PROT_NONE, MAP_NORESERVE | MAP_FIXED_NOREPLACE);
-    *hole_kept = hole == old;
-    if (hole != NULL && hole != old) /* a kernel that takes the address as a hint only */
+    void *hole = map(old, old_size, PROT_NONE, MAP_NORESERVE);
+    *hole_kept = hole == old; /* taken as a hint: chromium's sandbox ends a process for MAP_FIXED_NOREPLACE */
+    if (hole != NULL && hole != old)
         mo_os_unmap(hole, old_size);
     return true;
 }

@@ -92,6 +92,10 @@ void mo_os_close_file(int fd);
 void mo_os_pause(unsigned milliseconds);
 MO_NORETURN void mo_os_exit(int status); /* at once: no handler runs */
 long mo_os_thread_id(void);
+uint32_t mo_os_thread_known(void); /* the same, asked once: not every sandbox allows the question */
+void mo_os_thread_forked(void);
+uintptr_t mo_os_self(
+    void); /* a thread's name without a question: an address that it alone has, and a forked child keeps */
 bool mo_os_thread_lives(long process, long thread);
 long mo_os_process_id(void);
 char **mo_os_environment(void); /* may be NULL this early in a process */

@@ -185,7 +185,7 @@ bool mo_os_write(int fd, const char *text, size_t n)
     enum { PIECE = 4096 }; /* what a pipe that takes something takes at once */
     int saved = errno;
     uint32_t since = mo_os_milliseconds();
-    while (n > 0 && takes(fd, since)) {
+    while (n > 0 && fd >= 0 && takes(fd, since)) { /* a negative one is never ready, nor wrong */
         long put = syscall(SYS_write, fd, text, mo_min(n, PIECE));
         if (put < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
@@ -234,6 +234,23 @@ void mo_os_exit(int status)
 long mo_os_thread_id(void)
 {
     return syscall(SYS_gettid);
+}
+
+static __thread uint32_t known __attribute__((tls_model("initial-exec")));
+
+uint32_t mo_os_thread_known(void)
+{
+    int saved = errno;
+    if (known == 0)
+        known = (uint32_t)mo_os_thread_id();
+    errno = saved;
+    return known;
+}
+
+void mo_os_thread_forked(void)
+{
+    known = 0;
+    (void)mo_os_thread_known(); /* before the child shuts itself in */
 }
 
 bool mo_os_thread_lives(long process, long thread)

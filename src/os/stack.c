@@ -88,7 +88,7 @@ static enum mo_unwound return_from_nowhere(struct mo_frame *f, struct mo_unwind_
 static void walk(struct mo_stack *s, struct mo_frame *f, struct mo_unwind_memory *m, size_t most, bool interrupted)
 {
     enum mo_unwound step = MO_UNWOUND_CALLER;
-    s->thread = (uint32_t)mo_os_thread_id();
+    s->thread = mo_os_thread_known();
     s->count = 0;
     s->most = (uint8_t)most;
     s->guessed = false;

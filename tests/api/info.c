@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -348,11 +349,31 @@ Test(info, malloc_stats_goes_to_stderr)
     expect_table(text);
 }
 
+static long seconds_of_print(int fd)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    moat_stats_print(fd);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    return after.tv_sec - before.tv_sec;
+}
+
 Test(info, stats_print_to_a_closed_descriptor)
 {
-    moat_stats_print(777);
-    moat_stats_print(-1);
-    cr_assert(moat_is_active());
+    long spent = seconds_of_print(777) + seconds_of_print(-1);
+    cr_assert_leq(spent, 3, "%ld seconds", spent);
+}
+
+/* moat waits two seconds for a reader, not for each line. */
+Test(info, stats_print_to_a_full_pipe)
+{
+    static char text[4096];
+    int pipes[2];
+    cr_assert_eq(pipe2(pipes, O_NONBLOCK), 0);
+    while (write(pipes[1], text, sizeof text) > 0)
+        ;
+    long spent = seconds_of_print(pipes[1]);
+    cr_assert(spent >= 1 && spent <= 10, "%ld seconds", spent);
 }
 
 Test(info, stats_print_allocates_nothing)

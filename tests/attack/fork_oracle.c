@@ -9,7 +9,7 @@
 
 #include <sys/wait.h>
 
-enum { LIVE = 2000, CHILDREN = 400, EACH = 8, GUESSES = 400 };
+enum { LIVE = 2000, CHILDREN = 200, EACH = 8, GUESSES = 150 };
 static size_t size;
 static char *victim;
 static unsigned char guess[8];

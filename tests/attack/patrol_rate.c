@@ -1,10 +1,10 @@
 /* P16: how often a patrol finds one damaged chunk of a full slab while the heap grows.
- * SIZE LOW HIGH: out of 800 processes at least LOW and at most HIGH notice it. With as many looks as slots move
+ * SIZE LOW HIGH: out of 300 processes at least LOW and at most HIGH notice it. With as many looks as slots move
  * (patrol=64), half of them anywhere, and a heap that grows from n chunks to 3 n, it is 1 - exp(-ln 3 / 2), or 42 in a
- * hundred; 37 were measured, as some looks go to slabs of other classes. A deviation is 14 of 800. */
+ * hundred; 37 were measured, as some looks go to slabs of other classes. A deviation is 8 of 300. */
 #include "attack.h"
 
-enum { PROCESSES = 800, BEFORE = 6000, AFTER = 3 * BEFORE };
+enum { PROCESSES = 300, BEFORE = 6000, AFTER = 3 * BEFORE };
 
 static size_t size;
 

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-enum { ROUNDS = 200, MOST = 1200 };
+enum { ROUNDS = 200, TWIN_ROUNDS = 40, MOST = 1200 };
 static size_t size, held;
 static bool both;
 static pthread_barrier_t barrier;
@@ -16,7 +16,7 @@ static char *owned[2][MOST];
 static void *racer(void *arg)
 {
     int me = *(int *)arg;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < (both ? ROUNDS : TWIN_ROUNDS); round++) {
         if (me == 0)
             chunk = take(size);
         pthread_barrier_wait(&barrier);

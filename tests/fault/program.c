@@ -1,6 +1,6 @@
 /* A correct program that lives with NULL: whatever the system refuses, each allocation gives memory or NULL and ENOMEM,
- * what was there stays, and the process comes to its end. It says what is wrong and exits with 1; else it says how many
- * allocations were refused. Its own output is by write alone. */
+ * what was there stays, and the process comes to its end. An argument: confined so. It says what is wrong and exits
+ * with 1; else it says how many allocations were refused. Its own output is by write alone. */
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "moat/moat.h"
+
+#include "confine.h"
 
 enum { CHUNKS = 100, THREADS = 2 };
 
@@ -189,15 +191,23 @@ static void child(void)
         wrong("the child's status", (size_t)status);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct moat_stats s;
+    if (argc > 1 && !confine(argv[1])) {
+        say("not to be had\n");
+        return 77;
+    }
+    bool alone = argc > 1 && strcmp(argv[1], "sshd") == 0; /* no threads, no children there */
     work((void *)0);
     move();
-    threads();
+    if (!alone)
+        threads();
     moat_purge();
-    child();
-    threads();
+    if (!alone) {
+        child();
+        threads();
+    }
     malloc_trim(0);
     if (moat_stats(&s, sizeof s) != 0)
         wrong("no statistics", 0);

@@ -24,8 +24,8 @@ done
 while IFS=: read -r file line text; do
     from=${file%%/*}
     # "diag/report.h" names its layer, "private.h" is the file's own.
-    to=$(sed -n 's/^[^"]*"\([^"/]*\)\/[^"]*".*/\1/p' <<<"$text")
-    [ -z "$to" ] && continue
+    [[ $text =~ ^[^\"]*\"([^\"/]*)/[^\"]*\" ]] || continue
+    to=${BASH_REMATCH[1]}
     [ "$to" = moat ] && continue
     if [ -z "${rank[$to]:-}" ]; then
         echo "src/$file:$line: includes $to/, which is no layer"

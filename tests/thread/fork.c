@@ -14,7 +14,7 @@
 
 #include "../api/check.h"
 
-enum { THREADS = 4, FORKS = 30, SECONDS = 100, KEPT = 500 };
+enum { THREADS = 4, FORKS = 15, SECONDS = 100, KEPT = 500 };
 
 extern char **environ;
 
@@ -33,7 +33,7 @@ static void *churn(void *arg)
         if (p[i] != NULL && n > 0)
             ((char *)p[i])[n - 1] = 1;
     }
-    for (size_t i = 0; i < 100; i++)
+    for (size_t i = 0; i < 40; i++)
         free(p[i]);
     return NULL;
 }
@@ -103,7 +103,7 @@ Test(fork, children_of_a_single_thread)
 {
     unsigned char *kept[KEPT];
     make_kept(kept);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(SECONDS);
@@ -141,7 +141,7 @@ static void *nothing(void *arg)
 Test(fork, grandchildren_and_threads_of_children)
 {
     start_threads();
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < 8; i++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(SECONDS);
@@ -164,7 +164,7 @@ Test(fork, grandchildren_and_threads_of_children)
 
 static void *fork_too(void *arg)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 10; i++) {
         pid_t child = fork();
         int status = -1;
         if (child == 0) {
@@ -194,7 +194,7 @@ Test(fork, from_many_threads_at_once)
 Test(fork, vfork_and_exec)
 {
     start_threads();
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 40; i++) {
         pid_t child = vfork();
         if (child == 0) {
             execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);

@@ -78,10 +78,10 @@ Test(front, every_small_size)
 Test(front, sizes_at_the_edges_of_classes)
 {
     for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++)
-        for (int round = 0; round < 20; round++)
+        for (int round = 0; round < 8; round++)
             for (size_t d = 0; d < 5; d++)
                 cr_assert_eq(check_size(mo_class_capacity(&mo_sealed.classes[class]) + d - 2), 0, "class %u", class);
-    for (size_t n = 1 << 17; n <= (size_t)64 << 20; n *= 2)
+    for (size_t n = 1 << 17; n <= (size_t)16 << 20; n *= 2)
         for (size_t d = 0; d < 5; d++)
             cr_assert_eq(check_size(n + d - 2), 0, "%zu bytes", n + d - 2);
 }
@@ -320,7 +320,7 @@ Test(front, aligned_chunks_in_last_slots)
     enum { N = 300 };
     static void *p[N];
     for (size_t align = 64; align <= 16384; align *= 2) {
-        for (size_t n = 100; n < 60000; n = n * 5 / 4) {
+        for (size_t n = 100; n < 60000; n = n * 3 / 2) {
             for (size_t i = 0; i < N; i++)
                 p[i] = mo_allocate_aligned(n, align, MO_ORIGIN_MALLOC);
             for (size_t i = 0; i < N; i++)

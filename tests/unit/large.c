@@ -340,7 +340,7 @@ Test(large, resize_moves_pages)
     }
 }
 
-enum { THREADS = 4, ROUNDS = 1500 };
+enum { THREADS = 4, ROUNDS = SANITIZED ? 300 : 1500 };
 static size_t failures;
 
 static void *churn(void *argument)

@@ -7,7 +7,7 @@
 
 #include "life.h"
 
-enum { THREADS = 4, FORKS = 80 };
+enum { THREADS = 4, FORKS = 30 };
 
 static volatile bool stop;
 static unsigned handled;

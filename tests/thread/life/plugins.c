@@ -7,7 +7,7 @@ static const char *path;
 
 static void *load(void *arg)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 60; i++) {
         void *library = dlopen(path, i % 2 == 0 ? RTLD_NOW : RTLD_LAZY);
         require(library != NULL, "dlopen");
         void *(*make)(size_t) = (void *(*)(size_t))dlsym(library, "plugin_make");

@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     signal(SIGTRAP, on_step);
     for (size_t i = 0; i < WORKS; i++) {
         works[i].what(works[i].n); /* once before, for what is made at the first use */
-        stride = (exits ? 29 : 1) * works[i].times;
+        stride = (exits ? 67 : 1) * works[i].times;
         if (!exits)
             step(i);
         else
