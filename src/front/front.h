@@ -12,7 +12,12 @@
 #include "base/base.h"
 
 /* Which family of routines made a chunk; kept in its header. memalign and its kin are malloc's. */
-enum mo_origin { MO_ORIGIN_MALLOC, MO_ORIGIN_NEW, MO_ORIGIN_NEW_ARRAY };
+enum mo_origin {
+    MO_ORIGIN_MALLOC,
+    MO_ORIGIN_NEW,
+    MO_ORIGIN_NEW_ARRAY,
+    MO_ORIGIN_HEAP, /* a heap's, see front/heaps.h. No routine gives it back by the hot path, which expects its own */
+};
 
 /* n bytes of zeros, aligned to 16, or NULL without memory.
  * n may be 0: a unique pointer that can't be read or written. */

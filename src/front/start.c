@@ -62,12 +62,13 @@ static void start_locked(void)
     mo_random_start();
     mo_cache_start();
     mo_classes_start();
-    mo_os_nest_open(mo_max(NEST, 64 * mo_sealed.features.page), mo_sealed.features.guard_install);
+    mo_os_nest_open(mo_max(NEST, 64 * mo_sealed.features.page) + mo_arena_heap_room(),
+                    mo_sealed.features.guard_install);
     bool wiped;
     struct mo_random *r = streams(&wiped);
     draw_keys(&r[STREAM_HEAP]);
-    if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) || !mo_arena_start() ||
-        !mo_cache_first(&r[STREAM_FIRST], wiped))
+    if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) ||
+        !mo_cache_first(&r[STREAM_FIRST], wiped) || !mo_arena_start())
         mo_panic("no address space at start: see RLIMIT_AS (ulimit -v)");
     mo_thread_start(&r[STREAM_THREADS], r, wiped ? 0 : STREAMS);
     mo_os_nest_close();
