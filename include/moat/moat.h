@@ -14,6 +14,8 @@
 #define MOAT_VERSION_PATCH 0
 
 #ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a function may be named as a structure is */
 extern "C" {
 #endif
 
@@ -113,6 +115,10 @@ void moat_free_aligned_sized(void *p, size_t align, size_t n) __asm__("free_alig
 /* realloc to count * n bytes; NULL and errno ENOMEM, p as before, where that overflows. */
 void *moat_reallocarray(void *p, size_t count, size_t n);
 
+/* realloc in place: 1, and the chunk at p has n bytes from now on; 0: that can't be done there, it is as before. Always 0
+ * for chunks above 128 KiB. */
+int moat_resize(void *p, size_t n);
+
 /* A heap for one purpose: slabs that serve nobody else, and end as a whole. For a parser's or a request's memory: what
  * overflows or dangles there meets nothing of others, and one call gives all of it back.
  *
@@ -162,6 +168,7 @@ void moat_check(const void *p, size_t n, int write);
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif

@@ -22,6 +22,11 @@ MO_EXPORT void *moat_reallocarray(void *p, size_t count, size_t n)
     return realloc(p, bytes);
 }
 
+MO_EXPORT int moat_resize(void *p, size_t n)
+{
+    return mo_resize_here(p, n);
+}
+
 MO_EXPORT moat_heap *moat_heap_create(void)
 {
     uintptr_t name = mo_heaps_create();

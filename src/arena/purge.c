@@ -50,7 +50,7 @@ static size_t allowed(void)
     return mo_max(mo_max(__atomic_load_n(&allowance, __ATOMIC_RELAXED), share), mo_sealed.options.spare_bytes);
 }
 
-static size_t spare(void)
+MO_INLINE size_t spare(void)
 {
     return __atomic_load_n(&mo_spare_bytes, __ATOMIC_RELAXED);
 }

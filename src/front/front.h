@@ -37,6 +37,9 @@ void mo_release_sized_aligned(void *p, size_t n, size_t align, enum mo_origin or
  * foreign p that option foreign lets pass: p is as before. */
 void *mo_resize(void *p, size_t n) MO_CHECKED;
 
+/* The same where p stays; false: it would have to move, or is a large or a sampled chunk. */
+bool mo_resize_here(void *p, size_t n) MO_CHECKED;
+
 /* The bytes that were asked for at p, a live chunk; all may be written. 0 for NULL. */
 size_t mo_usable_size(const void *p);
 

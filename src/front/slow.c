@@ -286,10 +286,12 @@ void mo_release_sized_aligned(void *p, size_t n, size_t align, enum mo_origin or
     release((uintptr_t)p, (struct mo_routine){origin, 0, align, n, mo_origin_release_name(origin)});
 }
 
-/* The chunk at p gets n bytes in its slot; it has passed verification and n fits. */
-static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
+/* The chunk at p, which has passed verification, gets n bytes in its slot, where they fit. */
+static bool resize_here(uintptr_t p, const struct mo_place *place, size_t n)
 {
     uintptr_t end = place->slot + place->k->stride;
+    if (place->class == MO_CLASS_ZERO || n == 0 || !mo_resizes_in_place(end - p, n))
+        return false;
     uint64_t header = mo_load64(p - MO_HEADER);
     size_t had = end - p - mo_header_slack(header);
     size_t kept = mo_min(had, n);
@@ -299,6 +301,7 @@ static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
     memset((void *)(p + kept), 0, end - p - kept); /* a grown part is zero, a shrunk one leaves nothing behind */
     mo_chunk_seal(p, n, end, (unsigned)(header >> 8) & 63, mo_header_origin(header), place->seen);
     mo_state_publish(place->state, place->seen);
+    return true;
 }
 
 /* To a chunk of n bytes elsewhere, which is as the old one was made but for its alignment. */
@@ -323,14 +326,18 @@ static void *resize_small(uintptr_t p, size_t n)
     if (!find_chunk(p, &place, realloced.action))
         return no_memory();
     struct mo_routine made = check_routine(p, &place, realloced);
-    if (place.class == MO_CLASS_ZERO)
-        return move(p, made, n);
-    uintptr_t end = place.slot + place.k->stride;
-    if (n != 0 && mo_resizes_in_place(end - p, n)) {
-        resize_in_slot(p, &place, n);
-        return (void *)p;
-    }
-    return move(p, made, n);
+    return resize_here(p, &place, n) ? (void *)p : move(p, made, n);
+}
+
+bool mo_resize_here(void *ptr, size_t n)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    struct mo_place place;
+    mo_front_start();
+    if (!in_heap(p) || !find_chunk(p, &place, realloced.action))
+        return false;
+    (void)check_routine(p, &place, realloced);
+    return resize_here(p, &place, n);
 }
 
 void *mo_resize(void *ptr, size_t n)

@@ -20,6 +20,9 @@ static void set_up(void)
     mo_front_start();
 }
 
+/* Chunks are expected to be resized in place: none of them is to be a sampled one. */
+const char *moat_options = "sample_rate=0";
+
 TestSuite(heaps, .init = set_up);
 
 static moat_heap *create(void)
@@ -390,6 +393,23 @@ Test(heaps, reallocarray_minds_overflow)
     cr_assert_not_null(p = moat_reallocarray(p, 20, 10));
     cr_assert(moat_object_size(p) == 200 && all_are((uintptr_t)p, 100, 3));
     free(p);
+}
+
+Test(heaps, resize_never_moves)
+{
+    char *p = mo_allocate(100, MO_ORIGIN_MALLOC);
+    cr_assert_eq(moat_resize(p, 104), 1);
+    cr_assert_eq(moat_object_size(p), 104);
+    memset(p, 3, 104);
+    cr_assert_eq(moat_resize(p, 60), 1);
+    cr_assert_eq(moat_resize(p, 90), 1);
+    cr_assert(moat_object_size(p) == 90 && all_are((uintptr_t)p, 60, 3) && all_are((uintptr_t)p + 60, 30, 0));
+    cr_assert_eq(moat_resize(p, 5000), 0);
+    cr_assert_eq(moat_resize(p, 0), 0);
+    cr_assert_eq(moat_object_size(p), 90);
+    free_sized(p, 90);
+    cr_assert_eq(moat_resize(p = mo_allocate(200000, MO_ORIGIN_MALLOC), 200001), 0);
+    mo_release(p, MO_ORIGIN_MALLOC);
 }
 
 /* What the kernel does not take back is cleared. */
