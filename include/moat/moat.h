@@ -115,8 +115,8 @@ void moat_free_aligned_sized(void *p, size_t align, size_t n) __asm__("free_alig
 /* realloc to count * n bytes; NULL and errno ENOMEM, p as before, where that overflows. */
 void *moat_reallocarray(void *p, size_t count, size_t n);
 
-/* realloc in place: 1, and the chunk at p has n bytes from now on; 0: that can't be done there, it is as before. Always 0
- * for chunks above 128 KiB. */
+/* realloc in place: 1, and the chunk at p has n bytes from now on; 0: that can't be done there, it is as before.
+ * Always 0 for chunks above 128 KiB. */
 int moat_resize(void *p, size_t n);
 
 /* A heap for one purpose: slabs that serve nobody else, and end as a whole. For a parser's or a request's memory: what
@@ -124,8 +124,8 @@ int moat_resize(void *p, size_t n);
  *
  * Its chunks are as malloc's, headers, checks and quarantine included; free, realloc (which keeps them in their heap)
  * and malloc_usable_size take them, free_sized too, and any thread may. They are not sampled. A heap has one lock. Its
- * first use of each size class opens a slab and its end closes it, a system call each: for some chunks alone that takes
- * ten times as long as malloc and free. Heaps survive fork. */
+ * first use of each size class opens a slab and its end closes it, by system calls, and each page that it touches costs
+ * a page fault: see docs/LANGUAGES.md. Heaps survive fork. */
 typedef struct moat_heap moat_heap;
 
 /* A new heap; NULL and errno ENOMEM: there are 1,024 already (64 on 32-bit), or no memory. */
