@@ -22,6 +22,22 @@ write_basic_package_version_file(moat-config-version.cmake COMPATIBILITY SameMin
 install(FILES ${PROJECT_BINARY_DIR}/moat-config.cmake ${PROJECT_BINARY_DIR}/moat-config-version.cmake
         DESTINATION ${MOAT_PACKAGE_DIR})
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/tools/moat.1)
-    install(FILES tools/moat.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-endif()
+# moat(1) is written by hand; moat(3) is the header and moat.conf(5) is docs/OPTIONS.md in another form.
+set(MOAT_MAN_DIR ${PROJECT_BINARY_DIR}/man)
+file(MAKE_DIRECTORY ${MOAT_MAN_DIR})
+set(MOAT_MAN_SCRIPT ${PROJECT_SOURCE_DIR}/scripts/man)
+foreach(page IN ITEMS "api include/moat/moat.h moat.3" "conf docs/OPTIONS.md moat.conf.5")
+    separate_arguments(page)
+    list(GET page 0 kind)
+    list(GET page 1 from)
+    list(GET page 2 name)
+    add_custom_command(
+        OUTPUT ${MOAT_MAN_DIR}/${name}
+        COMMAND ${MOAT_MAN_SCRIPT} ${kind} ${PROJECT_SOURCE_DIR}/${from} >${MOAT_MAN_DIR}/${name}
+        DEPENDS ${MOAT_MAN_SCRIPT} ${PROJECT_SOURCE_DIR}/${from}
+        COMMENT "Writing ${name}")
+endforeach()
+add_custom_target(moat_man ALL DEPENDS ${MOAT_MAN_DIR}/moat.3 ${MOAT_MAN_DIR}/moat.conf.5)
+install(FILES tools/moat.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${MOAT_MAN_DIR}/moat.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+install(FILES ${MOAT_MAN_DIR}/moat.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)

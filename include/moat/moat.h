@@ -14,6 +14,8 @@
 #define MOAT_VERSION_PATCH 0
 
 #ifdef __cplusplus
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* a function may be named as a structure is */
 extern "C" {
 #endif
 
@@ -40,7 +42,7 @@ struct moat_stats {
     size_t reserved;       /* address space set aside for small chunks */
     size_t resident;       /* of the whole process, from the kernel; 0 where /proc is not there */
     size_t mappings_count; /* count of mappings moat has made that it still holds */
-    size_t threads_count;  /* count of thread caches in use */
+    size_t threads_count;  /* count of thread caches, those of heaps included */
     size_t shards_count;   /* count of shards */
     size_t classes_count;  /* count of size classes */
 };
@@ -101,6 +103,51 @@ void moat_report_hook(const struct moat_report *report) __attribute__((weak));
  * chunk. */
 size_t moat_check_heap(void);
 
+/* Beside the standard routines, which are moat's own: malloc (its bytes are zero), calloc, realloc, aligned_alloc,
+ * posix_memalign, free, malloc_usable_size (exactly what was asked for).
+ *
+ * free, where the caller states what it asked malloc, calloc or realloc for, or aligned_alloc: C23's free_sized and
+ * free_aligned_sized under names that no libc's header has. Another size or alignment than the chunk's is reported as
+ * option mismatch says. */
+void moat_free_sized(void *p, size_t n) __asm__("free_sized");
+void moat_free_aligned_sized(void *p, size_t align, size_t n) __asm__("free_aligned_sized");
+
+/* realloc to count * n bytes; NULL and errno ENOMEM, p as before, where that overflows. */
+void *moat_reallocarray(void *p, size_t count, size_t n);
+
+/* realloc in place: 1, and the chunk at p has n bytes from now on; 0: that can't be done there, it is as before.
+ * Always 0 for chunks above 128 KiB. */
+int moat_resize(void *p, size_t n);
+
+/* A heap for one purpose: slabs that serve nobody else, and end as a whole. For a parser's or a request's memory: what
+ * overflows or dangles there meets nothing of others, and one call gives all of it back.
+ *
+ * Its chunks are as malloc's, headers, checks and quarantine included; free, realloc (which keeps them in their heap)
+ * and malloc_usable_size take them, free_sized too, and any thread may. They are not sampled. A heap has one lock. Its
+ * first use of each size class opens a slab and its end closes it, by system calls, and each page that it touches costs
+ * a page fault: see docs/LANGUAGES.md. Heaps survive fork. */
+typedef struct moat_heap moat_heap;
+
+/* A new heap; NULL and errno ENOMEM: there are 1,024 already (64 on 32-bit), or no memory. */
+moat_heap *moat_heap_create(void);
+
+/* Ends the heap: every chunk of it is verified as by free and its life ends, and all its addresses are inaccessible
+ * when this returns. They never serve another size, nor anything but a later heap, after 32 others have been destroyed.
+ * A chunk of it that is freed later is reported, so is the heap itself when it is used again. No other thread may be in
+ * a call for the heap or a chunk of it. NULL is nothing. */
+void moat_heap_destroy(moat_heap *heap);
+
+/* n bytes of zeros from the heap, the second at a multiple of align, a power of two. heap NULL: malloc, aligned_alloc.
+ * NULL and errno ENOMEM: no memory; EINVAL: align is no power of two. */
+void *moat_heap_malloc(moat_heap *heap, size_t n);
+void *moat_heap_aligned_alloc(moat_heap *heap, size_t align, size_t n);
+
+/* Calls visit for every live chunk, of one heap or (NULL) all, with its address and requested bytes, until it returns
+ * something other than 0, which is returned; else 0. No lock is held meanwhile: visit may allocate and free. What other
+ * threads or visit itself make or free on the way may be met or not. Takes some 50 ns a chunk, for each above 128 KiB
+ * as long as a search of their table. */
+int moat_walk(moat_heap *heap, int (*visit)(void *chunk, size_t size, void *context), void *context);
+
 /* Bytes from p to the end of the live chunk that it points into, as requested: 0 at its end. SIZE_MAX where p is none
  * of moat's (stack, globals, other mappings); 0 where no live chunk is: in freed memory that has not been handed out
  * again, between chunks, and for malloc(0)'s address. Any thread may ask at any time, in a signal handler too, and no
@@ -153,6 +200,7 @@ int moat_epoch_end(struct moat_epoch *e, size_t size) __attribute__((weak));
 
 #ifdef __cplusplus
 }
+#pragma GCC diagnostic pop
 #endif
 
 #endif

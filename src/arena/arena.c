@@ -13,10 +13,14 @@ bool mo_arena_start(void)
 {
     if (mo_sealed.shards == NULL)
         mo_sealed.shards = mo_os_map_guarded(mo_sealed.shard_count * sizeof(struct mo_shard), "moat shards");
-    return mo_sealed.shards != NULL;
+    if (mo_sealed.shards == NULL)
+        return false;
+    size_t below = mo_os_nest_below(mo_sealed.shards), spare = 2 * mo_sealed.features.page;
+    mo_sealed.heaps_most = below > spare ? mo_min(MO_HEAPS, (below - spare) / sizeof(struct mo_shard)) : 0;
+    return true;
 }
 
-struct mo_slab *mo_bin_slab(struct mo_bin *b, uint32_t number, unsigned class, unsigned shard)
+struct mo_slab *mo_bin_slab(struct mo_bin *b, uint32_t number, unsigned class, int shard)
 {
     if (mo_unlikely(!mo_slab_agrees(number, class, shard))) {
         mo_unlock(&b->lock);
@@ -65,15 +69,18 @@ static bool reserve_lists_locked(struct mo_bin *b, uint32_t slabs)
     return true;
 }
 
-static bool grow_locked(struct mo_bin *b, unsigned shard, unsigned class)
+static bool grow_locked(struct mo_bin *b, int shard, unsigned class)
 {
     uint32_t first = 0;
     size_t count = mo_heap_grow(class, shard, b->held, &first);
     /* Slabs for which there is no list are lost: an address range only, and no memory. */
     if (count == 0 || !reserve_lists_locked(b, b->slab_count + (uint32_t)count))
         return false;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         mo_list_add(b->closed, &b->closed_count, first + i);
+        mo_sealed.slabs[first + i].next = b->all;
+        b->all = first + i;
+    }
     b->slab_count += (uint32_t)count;
     b->held += count << mo_sealed.classes[class].span_shift;
     return true;
@@ -81,7 +88,7 @@ static bool grow_locked(struct mo_bin *b, unsigned shard, unsigned class)
 
 /* A closed slab: at random among those of the block that the last one came from, so that blocks are in use or not as a
  * whole and can be given back by one call; else of all. */
-static uint32_t closed_slab_locked(struct mo_bin *b, unsigned shard, unsigned class, struct mo_random *r)
+static uint32_t closed_slab_locked(struct mo_bin *b, int shard, unsigned class, struct mo_random *r)
 {
     uint32_t found[MO_BLOCK_MOST];
     unsigned n = 0;
@@ -95,14 +102,15 @@ static uint32_t closed_slab_locked(struct mo_bin *b, unsigned shard, unsigned cl
                   : b->closed[mo_random_below(r, (uint32_t)mo_min(b->closed_count, 65536))];
 }
 
-static bool open_one_locked(struct mo_bin *b, unsigned shard, unsigned class, struct mo_random *r)
+static bool open_one_locked(struct mo_bin *b, int shard, unsigned class, struct mo_random *r)
 {
     if (b->closed_count == 0 && !grow_locked(b, shard, class))
         return false;
     uint32_t number = closed_slab_locked(b, shard, class, r);
     const struct mo_class *k = &mo_sealed.classes[class];
     struct mo_slab *slab = mo_bin_slab(b, number, class, shard);
-    bool again = (slab->flags & MO_SLAB_PURGED) != 0;
+    /* A heap's slabs are needed again for another heap, which may need little of them. */
+    bool again = (slab->flags & MO_SLAB_PURGED) != 0 && shard >= 0;
     if (!mo_slab_open(slab, again || b->open_count >= POPULATE_FROM))
         return false;
     if (again)
@@ -194,7 +202,7 @@ static void shuffle(uintptr_t *slots, size_t n, struct mo_random *r)
     }
 }
 
-size_t mo_arena_take(unsigned shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n, struct mo_random *r)
+size_t mo_arena_take(int shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n, struct mo_random *r)
 {
     struct mo_bin *b = mo_bin_of(shard, class);
     size_t got = 0;
@@ -241,7 +249,7 @@ MO_COLD static MO_NORETURN void report_stranger(struct mo_bin *b, uintptr_t slot
 }
 
 /* Puts those of the slots that came from `shard`, keeps the others at the front; returns how many are left. */
-static size_t put_shard(unsigned shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n)
+static size_t put_shard(int shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n)
 {
     const struct mo_class k = mo_sealed.classes[class]; /* a copy, as what is stored below could change it */
     const uintptr_t base = mo_sealed.heap_base, size = mo_sealed.heap_size;

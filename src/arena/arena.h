@@ -16,6 +16,7 @@ enum { MO_BLOCK_MOST = 4 }; /* slabs that may be closed by one call */
 
 struct mo_bin {
     struct mo_lock lock;
+    uint32_t all;           /* the newest of its slabs, each of which names the next; 0: none */
     uint32_t partial_count; /* open slabs with a free slot */
     uint32_t closed_count;  /* slabs whose pages are with the system */
     uint32_t list_room;     /* entries that each list has room for */
@@ -28,18 +29,40 @@ struct mo_bin {
     uint32_t *closed;
     size_t held;  /* bytes of its regions */
     size_t taken; /* slots that are not with the shard */
+    /* Bin 0, as there is no class 0, has what front/heaps.c knows of a heap, and its lock: */
+    void *cache;
+    uintptr_t heap; /* its name for the program; 0: there is none at present */
+    bool large;     /* it has had large chunks */
 } __attribute__((aligned(2 * MO_CACHE_LINE)));
 
 struct mo_shard {
     struct mo_bin bins[MO_CLASSES];
 };
 
-/* Sets up the shards in a mapping of their own. */
+/* Shards below 0, from -1 down, are those of heaps that the program has made: one each, which serves nobody else. */
+enum { MO_HEAPS = sizeof(void *) == 8 ? 1024 : 64 };
+
+/* Sets up the shards in a mapping of their own, with room for those of heaps before them. Last in the nest. */
 bool mo_arena_start(void) MO_CHECKED;
+
+/* Address space for the shards of heaps. */
+size_t mo_arena_heap_room(void);
+
+/* One more heap's shard; 0: there are too many, or no memory. */
+int mo_arena_add(void);
+
+/* The first shard in use; they go on to shard_count. */
+int mo_arena_first(void);
+
+/* The slab of a bin behind `slab`, NULL: its first one; NULL behind the last. Only for what has no other user. */
+const struct mo_slab *mo_arena_next(int shard, unsigned class, const struct mo_slab *slab);
+
+/* Ends the lives of all chunks of a heap's shard, which nobody uses any more, and closes its slabs. */
+void mo_arena_wipe(int shard);
 
 /* Takes up to n free slots of a class into slots[], which become `owner`'s: their state words say so.
  * Returns how many; 0 without memory. */
-size_t mo_arena_take(unsigned shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n, struct mo_random *r);
+size_t mo_arena_take(int shard, unsigned class, unsigned owner, uintptr_t *slots, size_t n, struct mo_random *r);
 
 /* Gives n slots of a class back to the shards they came from. Each must be free and `owner`'s, or the
  * process ends. */

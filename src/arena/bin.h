@@ -14,7 +14,7 @@ struct mo_run {
 /* Bytes of open slabs, and of those that are wholly free, in all shards; atomic. */
 extern size_t mo_open_bytes, mo_spare_bytes;
 
-MO_INLINE struct mo_bin *mo_bin_of(unsigned shard, unsigned class)
+MO_INLINE struct mo_bin *mo_bin_of(int shard, unsigned class)
 {
     return &mo_sealed.shards[shard].bins[class];
 }
@@ -91,7 +91,7 @@ MO_INLINE void mo_bin_leaves(struct mo_bin *b, uint32_t number, const struct mo_
 
 /* The slab that a list of the bin names. Lists, descriptors and bitmaps are writable; a write there shows here, before
  * anything is handed out or closed because of it (attack corrupt). */
-struct mo_slab *mo_bin_slab(struct mo_bin *b, uint32_t number, unsigned class, unsigned shard);
+struct mo_slab *mo_bin_slab(struct mo_bin *b, uint32_t number, unsigned class, int shard);
 void mo_bin_check_bitmap(struct mo_bin *b, const struct mo_slab *slab);
 
 /* The slabs that are opened one after the other and closed by one call: those of an aligned block, or the slab alone.

@@ -67,7 +67,7 @@ static const char *slab_fault_locked(const struct mo_bin *b, const struct mo_sla
     return NULL;
 }
 
-static const char *list_fault_locked(const uint32_t *list, uint32_t count, unsigned shard, unsigned class)
+static const char *list_fault_locked(const uint32_t *list, uint32_t count, int shard, unsigned class)
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct mo_slab *slab = &mo_sealed.slabs[list[i]];
@@ -77,21 +77,26 @@ static const char *list_fault_locked(const uint32_t *list, uint32_t count, unsig
     return NULL;
 }
 
-static const char *bin_fault_locked(const struct mo_bin *b, unsigned shard, unsigned class, struct sums *sums)
+static const char *bin_fault_locked(const struct mo_bin *b, int shard, unsigned class, struct sums *sums)
 {
     if (b->partial_count > b->list_room || b->closed_count > b->list_room)
         return "a shard's lists are longer than their room";
     const char *fault = list_fault_locked(b->partial, b->partial_count, shard, class);
     if (fault == NULL)
         fault = list_fault_locked(b->closed, b->closed_count, shard, class);
-    for (size_t number = 1; fault == NULL && number < mo_heap_slab_count(); number++) {
+    uint32_t count = 0;
+    for (uint32_t number = b->all; fault == NULL && number != 0 && count < b->slab_count; count++) {
+        if (!mo_slab_agrees(number, class, shard))
+            return "a shard's list names a slab that is not its own";
         sums->slab = &mo_sealed.slabs[number];
-        if (sums->slab->class == class && sums->slab->shard == shard)
-            fault = slab_fault_locked(b, sums->slab, sums);
+        fault = slab_fault_locked(b, sums->slab, sums);
+        number = sums->slab->next;
     }
     if (fault != NULL)
         return fault;
     sums->slab = NULL;
+    if (count != b->slab_count)
+        return "a shard's slabs and its counts disagree";
     bool agree =
         sums->taken == b->taken && sums->empty == b->empty_count && sums->full + b->partial_count == b->open_count;
     return agree ? NULL : "a shard's slabs and its counts disagree";
@@ -99,7 +104,7 @@ static const char *bin_fault_locked(const struct mo_bin *b, unsigned shard, unsi
 
 void mo_arena_check(const char *action)
 {
-    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++) {
+    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++) {
         for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
             struct mo_bin *b = mo_bin_of(shard, class);
             struct sums sums = {0};

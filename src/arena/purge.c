@@ -50,7 +50,7 @@ static size_t allowed(void)
     return mo_max(mo_max(__atomic_load_n(&allowance, __ATOMIC_RELAXED), share), mo_sealed.options.spare_bytes);
 }
 
-static size_t spare(void)
+MO_INLINE size_t spare(void)
 {
     return __atomic_load_n(&mo_spare_bytes, __ATOMIC_RELAXED);
 }
@@ -98,15 +98,34 @@ static bool is_free_locked(const struct mo_bin *b, struct mo_run run)
     return yes;
 }
 
-/* Takes a run that is wholly free off its bin, to be closed without the lock. */
-static void detach_locked(struct mo_bin *b, struct mo_run run, unsigned class, unsigned shard)
+/* Ends the lives of a slab's chunks, but for what is in its pages. */
+static void end_lives(struct mo_slab *slab, const struct mo_class *k)
 {
+    for (unsigned i = 0; i < slab->introduced; i++) {
+        uintptr_t slot = slab->base + MO_HEADER + (size_t)i * k->stride;
+        uint16_t *word = mo_state_of(mo_granule_of(slot), k, slot);
+        mo_state_store(word, mo_state_load(word) & MO_STATE_GENERATION);
+    }
+    mo_slab_renew(slab, k);
+}
+
+/* Takes a run that is wholly free, or to be wiped, off its bin, to be closed without the lock. */
+static void detach_locked(struct mo_bin *b, struct mo_run run, unsigned class, int shard, bool wipe)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
     for (uint32_t i = run.first; i < run.first + run.count; i++) {
-        mo_bin_check_bitmap(b, mo_bin_slab(b, i, class, shard));
-        if (mo_list_has(b->partial, b->partial_count, i))
-            mo_bin_leaves(b, i, &mo_sealed.classes[class]);
-        else
+        struct mo_slab *slab = mo_bin_slab(b, i, class, shard);
+        mo_bin_check_bitmap(b, slab);
+        if (mo_list_has(b->closed, b->closed_count, i)) {
             mo_list_remove(b->closed, &b->closed_count, i);
+            continue;
+        }
+        if (!mo_list_has(b->partial, b->partial_count, i)) /* it is full */
+            mo_list_add(b->partial, &b->partial_count, i);
+        mo_bin_leaves(b, i, k);
+        b->taken -= (size_t)(slab->introduced - slab->free_count);
+        if (wipe)
+            end_lives(slab, k);
     }
 }
 
@@ -124,14 +143,18 @@ static void list_again_locked(struct mo_bin *b, uint32_t number, const struct mo
 }
 
 /* Closes detached runs and lists them again; bytes given back. Without the lock: a system call takes a hundred times
- * longer than anything else here. */
-static size_t close_detached(struct mo_bin *b, const struct mo_class *k, const struct mo_run *runs, size_t n)
+ * longer than anything else here. wipe: there may be data in them, and they must be closed whatever the option. */
+static size_t close_detached(struct mo_bin *b, const struct mo_class *k, const struct mo_run *runs, size_t n, bool wipe)
 {
     size_t bytes = 0;
     for (size_t r = 0; r < n; r++) {
         struct mo_slab *slabs = &mo_sealed.slabs[runs[r].first];
-        size_t closed = mo_sealed.options.purge == MO_PURGE_LAZY ? mo_slabs_offer(slabs, runs[r].count)
-                                                                 : mo_slabs_close(slabs, runs[r].count);
+        size_t closed = mo_sealed.options.purge == MO_PURGE_LAZY && !wipe ? mo_slabs_offer(slabs, runs[r].count)
+                                                                          : mo_slabs_close(slabs, runs[r].count);
+        /* What the kernel would not take of slabs whose chunks have not been cleared; malloc(0)'s have no pages. */
+        for (uint32_t i = 0; wipe && i < runs[r].count; i++)
+            if ((slabs[i].flags & MO_SLAB_OPEN) && slabs[i].class != MO_CLASS_ZERO)
+                __builtin_memset((void *)slabs[i].base, 0, k->slab_bytes);
         mo_lock(&b->lock);
         for (uint32_t i = runs[r].first; i < runs[r].first + runs[r].count; i++)
             list_again_locked(b, i, k);
@@ -146,7 +169,7 @@ static size_t close_detached(struct mo_bin *b, const struct mo_class *k, const s
 }
 
 /* Takes runs of the bin, whole blocks or single slabs, until the spares are down to `most`; how many. */
-static size_t detach_some_locked(struct mo_bin *b, unsigned class, unsigned shard, bool single, size_t most,
+static size_t detach_some_locked(struct mo_bin *b, unsigned class, int shard, bool single, size_t most,
                                  struct mo_run *runs)
 {
     size_t n = 0;
@@ -163,13 +186,13 @@ static size_t detach_some_locked(struct mo_bin *b, unsigned class, unsigned shar
                 continue;
             run = (struct mo_run){number, 1};
         }
-        detach_locked(b, run, class, shard);
+        detach_locked(b, run, class, shard, false);
         runs[n++] = run;
     }
     return n;
 }
 
-static void purge_bin(unsigned shard, unsigned class, bool single, size_t most)
+static void purge_bin(int shard, unsigned class, bool single, size_t most)
 {
     struct mo_bin *b = mo_bin_of(shard, class);
     struct mo_run runs[RUNS];
@@ -178,7 +201,7 @@ static void purge_bin(unsigned shard, unsigned class, bool single, size_t most)
         mo_lock(&b->lock);
         n = detach_some_locked(b, class, shard, single, most, runs);
         mo_unlock(&b->lock);
-        given = close_detached(b, &mo_sealed.classes[class], runs, n);
+        given = close_detached(b, &mo_sealed.classes[class], runs, n, false);
     } while (n == RUNS && given > 0);
 }
 
@@ -187,11 +210,13 @@ static void purge_locked(size_t most)
 {
     __atomic_store_n(&purger, mo_os_self(), __ATOMIC_RELAXED);
     static size_t turn; /* the bin to begin with, so that no class loses its spares before all others each time */
-    const size_t bins = (size_t)mo_sealed.shard_count * MO_CLASSES;
+    const int first = mo_arena_first();
+    const size_t bins = (mo_sealed.shard_count - (size_t)first) * MO_CLASSES;
     for (unsigned single = 0; single <= 1; single++) {
         for (size_t i = 0; i < bins && spare() > most; i++) {
             turn = turn + 1 < bins ? turn + 1 : 0;
-            unsigned shard = (unsigned)(turn / MO_CLASSES), class = (unsigned)(turn % MO_CLASSES);
+            int shard = first + (int)(turn / MO_CLASSES);
+            unsigned class = (unsigned)(turn % MO_CLASSES);
             if (class != MO_CLASS_ZERO && __atomic_load_n(&mo_bin_of(shard, class)->empty_count, __ATOMIC_RELAXED) != 0)
                 purge_bin(shard, class, single != 0, most);
         }
@@ -225,17 +250,75 @@ void mo_arena_purge(void)
     mo_unlock(&purge_lock);
 }
 
+static int heap_shards; /* how many; changes under purge_lock, atomic */
+
+int mo_arena_first(void)
+{
+    return -__atomic_load_n(&heap_shards, __ATOMIC_ACQUIRE);
+}
+
+size_t mo_arena_heap_room(void)
+{
+    return mo_min(MO_HEAPS, mo_sealed.features.address_limit >> 20) * sizeof(struct mo_shard) +
+           3 * mo_sealed.features.page;
+}
+
+int mo_arena_add(void)
+{
+    int shard = 0;
+    mo_lock(&purge_lock);
+    size_t page = mo_sealed.features.page, count = (size_t)heap_shards + 1;
+    /* Downwards, in whole pages. */
+    uintptr_t from = mo_align_down((uintptr_t)(mo_sealed.shards - count), page);
+    uintptr_t had = mo_align_down((uintptr_t)(mo_sealed.shards - heap_shards), page);
+    if (count <= mo_sealed.heaps_most && (from == had || mo_os_open((void *)from, had - from))) {
+        shard = -(int)count;
+        __atomic_store_n(&heap_shards, (int)count, __ATOMIC_RELEASE);
+    }
+    mo_unlock(&purge_lock);
+    return shard;
+}
+
+const struct mo_slab *mo_arena_next(int shard, unsigned class, const struct mo_slab *slab)
+{
+    struct mo_bin *b = mo_bin_of(shard, class);
+    uint32_t number = slab == NULL ? b->all : slab->next;
+    return number != 0 ? mo_bin_slab(b, number, class, shard) : NULL;
+}
+
+static void wipe_block(struct mo_run run, unsigned class, int shard)
+{
+    struct mo_bin *b = mo_bin_of(shard, class);
+    mo_lock(&b->lock);
+    detach_locked(b, run, class, shard, true);
+    mo_unlock(&b->lock);
+    (void)close_detached(b, &mo_sealed.classes[class], &run, 1, true);
+}
+
+void mo_arena_wipe(int shard)
+{
+    mo_lock(&purge_lock); /* nobody else closes slabs of the shard meanwhile */
+    __atomic_store_n(&purger, mo_os_thread_id(), __ATOMIC_RELAXED);
+    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
+        for (const struct mo_slab *slab = NULL; (slab = mo_arena_next(shard, class, slab)) != NULL;)
+            if (slab->flags & MO_SLAB_OPEN)
+                wipe_block(mo_bin_block(slab), class, shard);
+    }
+    __atomic_store_n(&purger, 0, __ATOMIC_RELAXED);
+    mo_unlock(&purge_lock);
+}
+
 void mo_arena_lock(void)
 {
     mo_lock(&purge_lock);
-    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++)
+    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
         for (unsigned class = 0; class < MO_CLASSES; class++)
             mo_lock(&mo_bin_of(shard, class)->lock);
 }
 
 void mo_arena_unlock(void)
 {
-    for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++)
+    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
         for (unsigned class = 0; class < MO_CLASSES; class++)
             mo_unlock(&mo_bin_of(shard, class)->lock);
     mo_unlock(&purge_lock);

@@ -8,8 +8,8 @@ __thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec")
 
 /* Guarded by pool_lock. */
 static struct mo_lock pool_lock;
-static struct mo_cache *all, *idle;
-static size_t cache_count, idle_count;
+static struct mo_cache *all, *idle[2]; /* idle: threads', heaps' */
+static size_t cache_count, idle_count, heap_count;
 
 void mo_cache_start(void)
 {
@@ -17,7 +17,7 @@ void mo_cache_start(void)
     mo_sealed.classes[0].ready_at = MO_CACHE_EMPTY_TOP; /* requests of 0 bytes look there */
 }
 
-static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r, bool wiped)
+static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r, bool wiped, bool heap)
 {
     c->random = r;
     c->wiped = wiped;
@@ -27,9 +27,10 @@ static struct mo_cache *fill(struct mo_cache *c, struct mo_random *r, bool wiped
         c->stock[class].top = mo_sealed.classes[class].ready_at;
         c->stock[class].fifo = mo_sealed.classes[class].fifo_at;
     }
-    size_t number = ++cache_count;
-    mo_cache_name(c, (unsigned)mo_min(number, MO_OWNER_SHARED));
-    c->shard = (uint32_t)((number - 1) % mo_sealed.shard_count);
+    heap_count += heap;
+    size_t number = ++cache_count - heap_count;
+    mo_cache_name(c, heap ? MO_OWNER_SHARED : (unsigned)mo_min(number, MO_OWNER_SHARED));
+    c->shard = (int32_t)((number - 1) % mo_sealed.shard_count);
     c->next = all;
     __atomic_store_n(&all, c, __ATOMIC_RELEASE); /* read without the lock */
     return c;
@@ -41,12 +42,12 @@ bool mo_cache_first(struct mo_random *r, bool wiped)
     if (c == NULL)
         return false;
     mo_os_populate(c, mo_sealed.features.page);
-    mo_cache_give(fill(c, r, wiped));
+    mo_cache_give(fill(c, r, wiped, false));
     return true;
 }
 
 /* A mapping with two parts between inaccessible pages: the cache, and its random stream. */
-static struct mo_cache *make(void)
+static struct mo_cache *make(bool heap)
 {
     size_t page = mo_sealed.features.page;
     size_t bytes = mo_align_up(mo_sealed.cache_bytes, page);
@@ -61,21 +62,24 @@ static struct mo_cache *make(void)
     }
     mo_os_name(c, bytes, "moat cache");
     /* Without it mo_cache_forked wipes. With a seed a child goes on with its parent's numbers. */
-    return fill(c, r, mo_sealed.options.seed != 0 || mo_os_wipe_on_fork(r, page));
+    return fill(c, r, mo_sealed.options.seed != 0 || mo_os_wipe_on_fork(r, page), heap);
 }
 
-struct mo_cache *mo_cache_take(void)
+struct mo_cache *mo_cache_take(int shard)
 {
+    bool heap = shard < 0;
     mo_lock(&pool_lock);
-    struct mo_cache *c = idle;
+    struct mo_cache *c = idle[heap];
     if (c != NULL) {
-        idle = c->next_idle;
-        __atomic_sub_fetch(&idle_count, 1, __ATOMIC_RELAXED); /* read without the lock */
+        idle[heap] = c->next_idle;
+        __atomic_sub_fetch(&idle_count, !heap, __ATOMIC_RELAXED); /* read without the lock */
     } else {
-        c = make();
+        c = make(heap);
     }
-    if (c != NULL)
+    if (c != NULL) {
         c->in_use = true;
+        c->shard = heap ? shard : c->shard;
+    }
     mo_unlock(&pool_lock);
     return c;
 }
@@ -89,9 +93,10 @@ void mo_cache_give(struct mo_cache *c)
 {
     mo_lock(&pool_lock);
     c->in_use = false;
-    c->next_idle = idle;
-    idle = c;
-    __atomic_add_fetch(&idle_count, 1, __ATOMIC_RELAXED);
+    bool heap = c->shard < 0;
+    c->next_idle = idle[heap];
+    idle[heap] = c;
+    __atomic_add_fetch(&idle_count, !heap, __ATOMIC_RELAXED);
     mo_unlock(&pool_lock);
 }
 

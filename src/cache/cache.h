@@ -30,7 +30,7 @@ struct mo_cache {
     uint16_t advance; /* + a free slot's state word = the word of its next life */
     uint16_t retire;  /* + a live slot's state word = the word of the slot when it is free and this cache's */
     uintptr_t empty;  /* 0: what a stock's stack has where there is no cache */
-    uint32_t shard;
+    int32_t shard;
     struct mo_stock stock[MO_CLASSES];
     uint16_t batch[MO_CLASSES]; /* slots of the next refill: grows with demand */
     /* In a forked child, of a class that it has not needed yet: how many slots are ready, and 1. Its stack's top is at
@@ -40,7 +40,8 @@ struct mo_cache {
     struct mo_cache *next;      /* all caches ever made, linked */
     struct mo_cache *next_idle; /* the pool */
     bool in_use;
-    bool wiped; /* by the kernel in a forked child: the stream */
+    bool wiped;     /* by the kernel in a forked child: the stream */
+    unsigned forks; /* a heap's: forks before its last use */
 };
 
 #define MO_CACHE_EMPTY_TOP (offsetof(struct mo_cache, empty) + sizeof(uintptr_t))
@@ -148,8 +149,9 @@ void mo_cache_start(void);
  * mo_classes_start. wiped: the kernel wipes it in a forked child. */
 bool mo_cache_first(struct mo_random *r, bool wiped) MO_CHECKED;
 
-/* Takes a cache from the pool or makes one; NULL without memory. */
-struct mo_cache *mo_cache_take(void);
+/* Takes a cache from the pool or makes one; NULL without memory. shard below 0: for the heap of that shard, from a pool
+ * of such, which are empty; its slots have the owner MO_OWNER_SHARED. */
+struct mo_cache *mo_cache_take(int shard);
 
 /* Gives a cache back to the pool. The caller drains it first when this says that the pool has enough. */
 void mo_cache_give(struct mo_cache *c);

@@ -242,8 +242,13 @@ static void write_report(struct mo_case *c, struct mo_stack *stack, const void *
         mo_report_tell(c, mo_report_last, (size_t)(text.at - mo_report_last), ends);
 }
 
+__thread struct mo_lock *mo_report_unlocks __attribute__((tls_model("initial-exec")));
+
 static MO_NORETURN void report(struct mo_case *c)
 {
+    if (mo_report_unlocks != NULL)
+        mo_unlock(mo_report_unlocks);
+    mo_report_unlocks = NULL;
     static const char again[] = "moat: a second violation during the first one's report: ending\n";
     static struct mo_stack stack;
     if (!become_reporter(false, true)) {

@@ -61,6 +61,11 @@ struct mo_given {
 MO_COLD MO_NORETURN void mo_report_given(enum mo_access_bug bug, const struct mo_given *given,
                                          const struct mo_report_chunk *chunk, ptrdiff_t offset);
 
+/* What this thread holds while it may meet damage that ends the process: the report unlocks it, as a handler of SIGABRT
+ * or a callback may fork. NULL: nothing. */
+struct mo_lock;
+extern __thread struct mo_lock *mo_report_unlocks __attribute__((tls_model("initial-exec")));
+
 /* In a forked child: whoever reports in the parent is not here. */
 void mo_report_forked(void);
 

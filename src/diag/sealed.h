@@ -69,6 +69,7 @@ struct mo_sealed_data {
     struct mo_slab *slabs;       /* one for each slab */
     struct mo_shard *shards;
     size_t shard_count;
+    size_t heaps_most;  /* shards of heaps that there is room for before the others */
     size_t cache_bytes; /* bytes of a thread cache with its arrays */
     bool aes;           /* which MAC: AES rounds, else SipHash */
     bool ready;

@@ -40,9 +40,9 @@ static void verify(const struct mo_large *l, const char *action)
     mo_report_underflow(action, l->p, &chunk, -MO_HEADER, "the header before the chunk was changed");
 }
 
-void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin)
+void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin, int heap)
 {
-    struct mo_large l;
+    struct mo_large l = {.heap = (int16_t)heap};
     if (!mo_large_take(n, align, &l))
         return NULL;
     seal(&l, origin);
@@ -53,7 +53,7 @@ void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin)
 /* A large chunk's alignment is not remembered: it matches any. */
 static struct mo_routine check_routine(const struct mo_large *l, struct mo_routine used)
 {
-    struct mo_routine made = {mo_header_origin(mo_load64(l->p - MO_HEADER)), used.align, l->n, used.action};
+    struct mo_routine made = {mo_header_origin(mo_load64(l->p - MO_HEADER)), l->heap, used.align, l->n, used.action};
     struct mo_report_chunk chunk = {.address = l->p,
                                     .requested = l->n,
                                     .slot = l->open_size,

@@ -4,7 +4,8 @@
 
 #include "front/routine.h"
 
-void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin);
+/* heap: the shard of the heap that it is to be of, or 0. */
+void *mo_big_allocate(size_t n, size_t align, enum mo_origin origin, int heap);
 
 /* False: p is no live large chunk. A corrupted one is reported, and one that is not released as it was made. */
 bool mo_big_release(uintptr_t p, struct mo_routine used);

@@ -167,9 +167,9 @@ void mo_check_neighbours(const struct mo_place *place, const struct mo_cache *c,
         report(&bad, action);
 }
 
-/* Every slot of a slab; how many are live. *patient becomes false when a lock is not to be had: then it may be that we
- * interrupted its holder. */
-static size_t check_slab(const struct mo_slab *slab, bool *patient, const char *action)
+/* Every slot of a slab; how many are live. mine: see looks_good. *patient becomes false when a lock is not to be had:
+ * then it may be that we interrupted its holder. */
+static size_t check_slab(const struct mo_slab *slab, unsigned mine, bool *patient, const char *action)
 {
     struct mo_place place;
     size_t live = 0;
@@ -177,7 +177,7 @@ static size_t check_slab(const struct mo_slab *slab, bool *patient, const char *
     *patient = *patient && hold != MO_LOCKED;
     if (hold != MO_HELD)
         return 0;
-    bool good = verify(slab, 0, slab->introduced, MO_OWNER_SHARD, NULL, &place, &live);
+    bool good = verify(slab, 0, slab->introduced, mine, NULL, &place, &live);
     mo_arena_let_go(slab);
     if (!good)
         report(&place, action);
@@ -238,10 +238,18 @@ static size_t check_all(const char *action, bool known)
         return 0;
     mo_arena_check(action);
     for (size_t number = 1; number < mo_heap_slab_count(); number++)
-        live += check_slab(&mo_sealed.slabs[number], &patient, action);
+        live += check_slab(&mo_sealed.slabs[number], MO_OWNER_SHARD, &patient, action);
     for (const struct mo_cache *c = mo_cache_next(NULL); c != NULL; c = mo_cache_next(c))
         check_cache(c, &patient, action);
     return live + mo_guarded_check(action, known) + mo_big_check(action);
+}
+
+void mo_check_shard(int shard, const char *action)
+{
+    bool patient = true;
+    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++)
+        for (const struct mo_slab *slab = NULL; (slab = mo_arena_next(shard, class, slab)) != NULL;)
+            (void)check_slab(slab, MO_OWNER_SHARED, &patient, action);
 }
 
 size_t mo_check_heap(const char *action)

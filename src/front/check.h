@@ -15,6 +15,9 @@
  * many others as option patrol says for that, half of them of the same slab, half anywhere. */
 void mo_patrol(struct mo_cache *c, uintptr_t slot, size_t n);
 
+/* Verifies every chunk and every freed slot of a heap's shard, which nobody uses any more. */
+void mo_check_shard(int shard, const char *action);
+
 /* Verifies the slots on both sides of a place, whose slab is open. */
 void mo_check_neighbours(const struct mo_place *place, const struct mo_cache *c, const char *action);
 

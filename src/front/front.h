@@ -12,7 +12,12 @@
 #include "base/base.h"
 
 /* Which family of routines made a chunk; kept in its header. memalign and its kin are malloc's. */
-enum mo_origin { MO_ORIGIN_MALLOC, MO_ORIGIN_NEW, MO_ORIGIN_NEW_ARRAY };
+enum mo_origin {
+    MO_ORIGIN_MALLOC,
+    MO_ORIGIN_NEW,
+    MO_ORIGIN_NEW_ARRAY,
+    MO_ORIGIN_HEAP, /* a heap's, see front/heaps.h. No routine gives it back by the hot path, which expects its own */
+};
 
 /* n bytes of zeros, aligned to 16, or NULL without memory.
  * n may be 0: a unique pointer that can't be read or written. */
@@ -31,6 +36,9 @@ void mo_release_sized_aligned(void *p, size_t n, size_t align, enum mo_origin or
 /* Changes the size of p, which is not NULL, to n, which may be 0; the chunk may move. NULL without memory, or for a
  * foreign p that option foreign lets pass: p is as before. */
 void *mo_resize(void *p, size_t n) MO_CHECKED;
+
+/* The same where p stays; false: it would have to move, or is a large or a sampled chunk. */
+bool mo_resize_here(void *p, size_t n) MO_CHECKED;
 
 /* The bytes that were asked for at p, a live chunk; all may be written. 0 for NULL. */
 size_t mo_usable_size(const void *p);

@@ -113,7 +113,7 @@ size_t mo_guarded_check(const char *action, bool known)
 static struct mo_routine check_routine(const struct mo_pool_slot *g, struct mo_routine used)
 {
     struct mo_report_chunk chunk;
-    struct mo_routine made = {(enum mo_origin)g->origin, g->align, g->n, used.action};
+    struct mo_routine made = {(enum mo_origin)g->origin, 0, g->align, g->n, used.action};
     mo_guarded_describe(g, &chunk);
     mo_check_routine(&chunk, made, used);
     return made;

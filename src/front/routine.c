@@ -4,13 +4,13 @@
 
 const char *mo_origin_name(enum mo_origin origin)
 {
-    static const char *const names[] = {"malloc", "new", "new[]"};
+    static const char *const names[] = {"malloc", "new", "new[]", "moat_heap_malloc"};
     return (size_t)origin < MO_ARRAY_LEN(names) ? names[origin] : "nobody";
 }
 
 const char *mo_origin_release_name(enum mo_origin origin)
 {
-    static const char *const names[] = {"free", "delete", "delete[]"};
+    static const char *const names[] = {"free", "delete", "delete[]", "free"};
     return (size_t)origin < MO_ARRAY_LEN(names) ? names[origin] : "nobody";
 }
 
@@ -22,7 +22,7 @@ static bool plain(size_t align)
 /* Says in text what does not match; false when all does. */
 static bool differ(struct mo_text *t, struct mo_routine made, struct mo_routine used)
 {
-    if (made.origin != used.origin) {
+    if (made.origin != used.origin && !(made.origin == MO_ORIGIN_HEAP && used.origin == MO_ORIGIN_MALLOC)) {
         mo_text_string(t, "the chunk is from ");
         mo_text_string(t, mo_origin_name(made.origin));
         mo_text_string(t, ", whose counterpart is ");

@@ -8,6 +8,7 @@
 /* How a chunk was made, or what the program says of it when it gives it back. */
 struct mo_routine {
     enum mo_origin origin;
+    int heap;           /* below 0: the shard of the heap that it is of */
     size_t align;       /* 0: plain, which any up to 16 is; MO_NOT_TOLD */
     size_t n;           /* bytes; MO_NOT_TOLD */
     const char *action; /* the routine's name, for reports */

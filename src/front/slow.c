@@ -8,6 +8,7 @@
 #include "front/big.h"
 #include "front/check.h"
 #include "front/guarded.h"
+#include "front/heaps.h"
 #include "front/hot_names.h"
 #include "front/limit.h"
 #include "front/thread.h"
@@ -53,16 +54,21 @@ static void *allocate_bare(unsigned class, size_t n, size_t align, enum mo_origi
     return got == 1 ? hand_out(slot, class, MO_OWNER_SHARED, n, align, origin, NULL) : NULL;
 }
 
+void *mo_allocate_in(struct mo_cache *c, unsigned class, size_t n, size_t align, enum mo_origin origin)
+{
+    mo_thread_settle(c, class);
+    if (mo_cache_ready(c, class) == 0 && mo_thread_refill(c, class) == 0)
+        return NULL;
+    return hand_out(mo_cache_pop(c, &c->stock[class]), class, c->owner, n, align, origin, c->random);
+}
+
 /* A chunk of the class by the long way round. NULL without memory or address space for another slab. */
 static void *allocate_class(unsigned class, size_t n, size_t align, enum mo_origin origin)
 {
     struct mo_cache *c = mo_thread_cache();
     if (c == NULL)
         return allocate_bare(class, n, align, origin);
-    mo_thread_settle(c, class);
-    if (mo_cache_ready(c, class) == 0 && mo_thread_refill(c, class) == 0)
-        return NULL;
-    return hand_out(mo_cache_pop(c, &c->stock[class]), class, c->owner, n, align, origin, c->random);
+    return mo_allocate_in(c, class, n, align, origin);
 }
 
 static void *no_memory(void)
@@ -71,7 +77,7 @@ static void *no_memory(void)
     return NULL;
 }
 
-static void *or_no_memory(void *p)
+void *mo_or_no_memory(void *p)
 {
     if (mo_unlikely(p == NULL)) {
         mo_limit_failed();
@@ -83,16 +89,16 @@ static void *or_no_memory(void *p)
 static void *filled(void *p, size_t n)
 {
     mo_extra_fill(p, n);
-    return or_no_memory(p);
+    return mo_or_no_memory(p);
 }
 
 void *mo_allocate_slow(size_t n, enum mo_origin origin)
 {
     mo_front_start();
     if (mo_unlikely(mo_limit_refuses(n)))
-        return or_no_memory(NULL);
+        return mo_or_no_memory(NULL);
     if (n > MO_SMALL_MAX || (n > MO_POOL_MOST && mo_sampler_is_dense())) /* guards for all that is fuzzed */
-        return filled(mo_big_allocate(n, 1, origin), n);
+        return filled(mo_big_allocate(n, 1, origin, 0), n);
     unsigned class = n != 0 ? mo_class_of(n) : MO_CLASS_ZERO;
     struct mo_cache *c = mo_thread_cache();
     bool due = mo_sampler_is_due();
@@ -107,7 +113,7 @@ void *mo_allocate_slow(size_t n, enum mo_origin origin)
         return mo_hot_allocate(n, origin);
     p = allocate_class(class, n, 1, origin);
     /* The reservation is full or can't be opened further: a mapping of its own may still fit. */
-    return filled(p != NULL ? p : mo_big_allocate(n, 1, origin), n);
+    return filled(p != NULL ? p : mo_big_allocate(n, 1, origin, 0), n);
 }
 
 void *mo_allocate_refused(size_t n, enum mo_origin origin)
@@ -130,7 +136,7 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
         return mo_hot_allocate(n, origin);
     mo_front_start();
     if (mo_unlikely(mo_limit_refuses(n)))
-        return or_no_memory(NULL);
+        return mo_or_no_memory(NULL);
     (void)mo_thread_cache(); /* a thread's first allocation may be due, too */
     void *p = mo_sampler_is_due() ? mo_guarded_allocate(n, align, origin) : NULL;
     if (p != NULL)
@@ -138,7 +144,7 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
     if (n <= MO_SMALL_MAX && !(n > MO_POOL_MOST && mo_sampler_is_dense()) && align <= MO_SLOT_ALIGN &&
         n + align <= MO_SMALL_MAX)
         p = allocate_class(mo_class_of(n + align - MO_ALIGN_PLAIN), n, align, origin);
-    return filled(p != NULL ? p : mo_big_allocate(n, align, origin), n);
+    return filled(p != NULL ? p : mo_big_allocate(n, align, origin, 0), n);
 }
 
 /* Makes room in the stock and draws random bytes, so that the gate lets the next free pass. */
@@ -159,9 +165,7 @@ void mo_release_raced(uintptr_t p)
     mo_report_raced(p, "free");
 }
 
-/* Ends the life of a verified chunk: what the hot path does at its end. Without a cache the slot goes back to its
- * shard at once, past the quarantine. */
-static void release_place(const struct mo_place *place, struct mo_cache *c)
+void mo_release_place(const struct mo_place *place, struct mo_cache *c)
 {
     uintptr_t slot = place->slot;
     unsigned owner = c != NULL ? c->owner : MO_OWNER_SHARED;
@@ -221,7 +225,7 @@ static bool in_heap(uintptr_t p)
 /* How p, the verified chunk of the place, was made. What is used on it is checked against that. */
 static struct mo_routine check_routine(uintptr_t p, const struct mo_place *place, struct mo_routine used)
 {
-    struct mo_routine made = {(enum mo_origin)(place->seen & MO_STATE_OWNER), 0, 0, used.action};
+    struct mo_routine made = {(enum mo_origin)(place->seen & MO_STATE_OWNER), place->shard, 0, 0, used.action};
     if (place->class != MO_CLASS_ZERO) {
         uint64_t header = mo_load64(p - MO_HEADER);
         made.origin = mo_header_origin(header);
@@ -252,11 +256,14 @@ static void release(uintptr_t p, struct mo_routine used)
     }
     if (!find_chunk(p, &place, used.action))
         return;
-    (void)check_routine(p, &place, used);
+    if (check_routine(p, &place, used).heap < 0) {
+        mo_heaps_release(&place, used.action);
+        return;
+    }
     struct mo_cache *c = mo_thread_cache();
     if (mo_sealed.options.neighbours)
         mo_check_neighbours(&place, c, used.action);
-    release_place(&place, c);
+    mo_release_place(&place, c);
 }
 
 /* malloc's family gives back aligned chunks too, by free_sized those that realloc left where they were; plain delete
@@ -278,19 +285,21 @@ void mo_release_sized_slow(void *p, size_t n, enum mo_origin origin)
 
 void mo_release_aligned(void *p, size_t align, enum mo_origin origin)
 {
-    release((uintptr_t)p, (struct mo_routine){origin, align, MO_NOT_TOLD, mo_origin_release_name(origin)});
+    release((uintptr_t)p, (struct mo_routine){origin, 0, align, MO_NOT_TOLD, mo_origin_release_name(origin)});
 }
 
 void mo_release_sized_aligned(void *p, size_t n, size_t align, enum mo_origin origin)
 {
     n = mo_min(n, MO_NOT_TOLD - 1); /* no chunk has either size */
-    release((uintptr_t)p, (struct mo_routine){origin, align, n, mo_origin_release_name(origin)});
+    release((uintptr_t)p, (struct mo_routine){origin, 0, align, n, mo_origin_release_name(origin)});
 }
 
-/* The chunk at p gets n bytes in its slot; it has passed verification and n fits. */
-static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
+/* The chunk at p, which has passed verification, gets n bytes in its slot, where they fit. */
+static bool resize_here(uintptr_t p, const struct mo_place *place, size_t n)
 {
     uintptr_t end = place->slot + place->k->stride;
+    if (place->class == MO_CLASS_ZERO || n == 0 || !mo_resizes_in_place(end - p, n))
+        return false;
     uint64_t header = mo_load64(p - MO_HEADER);
     size_t had = end - p - mo_header_slack(header);
     /* Busy while header and tail do not agree, for who looks at other threads' chunks (check.c). */
@@ -300,23 +309,24 @@ static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
         memset((void *)(p + had), 0, n - had);
     mo_chunk_seal(p, n, end, (unsigned)(header >> 8) & 63, mo_header_origin(header), place->seen);
     mo_state_publish(place->state, place->seen);
+    return true;
 }
 
 /* To a chunk of n bytes elsewhere, which is as the old one was made but for its alignment. */
 static void *move(uintptr_t p, struct mo_routine made, size_t n)
 {
-    void *q = mo_hot_allocate(n, made.origin);
+    void *q = made.heap < 0 ? mo_heaps_allocate(made.heap, n, 1) : mo_hot_allocate(n, made.origin);
     if (q == NULL)
         return NULL;
     memcpy(q, (void *)p, mo_min(made.n, n));
-    if (made.align == 0)
+    if (made.align == 0 && made.heap >= 0)
         mo_hot_release((void *)p, made.origin);
     else
         release(p, made);
     return q;
 }
 
-static const struct mo_routine realloced = {MO_ORIGIN_MALLOC, MO_NOT_TOLD, MO_NOT_TOLD, "realloc"};
+static const struct mo_routine realloced = {MO_ORIGIN_MALLOC, 0, MO_NOT_TOLD, MO_NOT_TOLD, "realloc"};
 
 static void *resize_small(uintptr_t p, size_t n)
 {
@@ -324,14 +334,18 @@ static void *resize_small(uintptr_t p, size_t n)
     if (!find_chunk(p, &place, realloced.action))
         return no_memory();
     struct mo_routine made = check_routine(p, &place, realloced);
-    if (place.class == MO_CLASS_ZERO)
-        return move(p, made, n);
-    uintptr_t end = place.slot + place.k->stride;
-    if (n != 0 && mo_resizes_in_place(end - p, n)) {
-        resize_in_slot(p, &place, n);
-        return (void *)p;
-    }
-    return move(p, made, n);
+    return resize_here(p, &place, n) ? (void *)p : move(p, made, n);
+}
+
+bool mo_resize_here(void *ptr, size_t n)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    struct mo_place place;
+    mo_front_start();
+    if (!in_heap(p) || !find_chunk(p, &place, realloced.action))
+        return false;
+    (void)check_routine(p, &place, realloced);
+    return resize_here(p, &place, n);
 }
 
 void *mo_resize(void *ptr, size_t n)
@@ -343,7 +357,7 @@ void *mo_resize(void *ptr, size_t n)
     struct mo_routine made = realloced;
     void *q = NULL;
     if (mo_unlikely(mo_limit_refuses(n)))
-        return or_no_memory(NULL);
+        return mo_or_no_memory(NULL);
     if (mo_pool_holds(p) && mo_guarded_made(p, &made))
         return move(p, made, n);
     switch (mo_big_resize(p, n, &made, &q)) {

@@ -2,6 +2,7 @@
 #ifndef MO_SLOW_H
 #define MO_SLOW_H
 
+#include "cache/cache.h"
 #include "front/chunk.h"
 #include "front/routine.h"
 
@@ -10,6 +11,16 @@ MO_COLD void *mo_allocate_slow(size_t n, enum mo_origin origin);
 
 /* The same, after it has popped a slot that does not verify. */
 MO_COLD void *mo_allocate_refused(size_t n, enum mo_origin origin);
+
+/* A chunk of the class from the cache; NULL without memory. */
+void *mo_allocate_in(struct mo_cache *c, unsigned class, size_t n, size_t align, enum mo_origin origin);
+
+/* Ends the life of a verified chunk: what the hot path does at its end. Without a cache the slot goes back to its
+ * shard at once, past the quarantine. */
+void mo_release_place(const struct mo_place *place, struct mo_cache *c);
+
+/* For an allocation that may have failed. */
+void *mo_or_no_memory(void *p);
 
 /* Whatever the hot path of free could not do; nothing has been changed. */
 MO_COLD void mo_release_slow(void *p, enum mo_origin origin);

@@ -63,7 +63,8 @@ static void prepare(void)
     mo_random_start();
     mo_cache_start();
     mo_classes_start();
-    mo_os_nest_open(mo_max(NEST, 64 * mo_sealed.features.page), mo_sealed.features.guard_install);
+    mo_os_nest_open(mo_max(NEST, 64 * mo_sealed.features.page) + mo_arena_heap_room(),
+                    mo_sealed.features.guard_install);
 }
 
 /* Without memory all allocations fail, and each tries again: what there is of the tables stays. */
@@ -81,8 +82,8 @@ static void start_locked(void)
         draw_keys(&r[STREAM_HEAP]);
     }
     choose_shards();
-    if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) || !mo_arena_start() ||
-        !mo_cache_first(&r[STREAM_FIRST], wiped)) {
+    if (!mo_heap_start(&r[STREAM_HEAP]) || !mo_large_start(&r[STREAM_LARGE]) ||
+        (mo_cache_count() == 0 && !mo_cache_first(&r[STREAM_FIRST], wiped)) || !mo_arena_start()) {
         mo_sealed.shard_count = 0;
         return;
     }

@@ -15,7 +15,7 @@ static void count_class(unsigned class, struct moat_class_stats *s)
     memset(s, 0, sizeof *s);
     s->slot = class == MO_CLASS_ZERO ? 0 : k->stride;
     s->largest = class == MO_CLASS_ZERO ? 0 : k->stride - MO_HEADER;
-    for (size_t shard = 0; shard < mo_sealed.shard_count; shard++) {
+    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++) {
         struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
         mo_lock(&b->lock);
         taken += b->taken;
@@ -41,7 +41,7 @@ bool mo_front_class_stats(size_t index, struct moat_class_stats *s)
 
 static void count_purged(struct moat_stats *s)
 {
-    for (size_t shard = 0; shard < mo_sealed.shard_count; shard++)
+    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
         for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++)
             s->purged_count += __atomic_load_n(&mo_sealed.shards[shard].bins[class].purged, __ATOMIC_RELAXED);
 }
@@ -80,7 +80,8 @@ void mo_front_stats(struct moat_stats *s)
         heap.guards + 2 * large.live_count + large.waiting_count + 2 * pool.live_count + pool.waiting_count;
     s->threads_count = mo_cache_count();
     s->metadata = heap.metadata + large.table_bytes + pool.table_bytes +
-                  mo_sealed.shard_count * sizeof(struct mo_shard) + s->threads_count * mo_sealed.cache_bytes;
+                  (mo_sealed.shard_count - (size_t)mo_arena_first()) * sizeof(struct mo_shard) +
+                  s->threads_count * mo_sealed.cache_bytes;
     s->reserved = mo_sealed.heap_size;
     s->resident = mo_os_resident();
     s->mappings_count = heap.mappings + 2 * large.live_count + large.waiting_count + (pool.taken != 0);

@@ -18,6 +18,7 @@ static struct mo_random *shared_random;
 static struct mo_random *streams; /* those that are no thread's */
 static size_t stream_count;       /* 0 where the kernel wipes them in a forked child */
 static bool fork_alone;           /* the process that forks has this one thread */
+static unsigned forks;            /* from which this process comes */
 
 /* In a forked child: its cache, until its first need. Children that call exec never touch it. */
 static __thread struct mo_cache *inherited __attribute__((tls_model("initial-exec")));
@@ -182,6 +183,31 @@ void mo_thread_settle(struct mo_cache *c, unsigned class)
     part_from_siblings(c, k, &c->stock[class]);
 }
 
+void mo_thread_inherit(struct mo_cache *c)
+{
+    if (mo_likely(c->forks == forks))
+        return;
+    c->forks = forks;
+    if (mo_sealed.options.profile != MO_PROFILE_FUZZ && mo_sealed.options.seed == 0)
+        set_aside(c);
+}
+
+void mo_thread_forget(struct mo_cache *c)
+{
+    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
+        const struct mo_class *k = &mo_sealed.classes[class];
+        struct mo_stock *s = &c->stock[class];
+        c->aside[class] = 0;
+        if (mo_cache_unused(c, class, s->top, s->fifo))
+            continue; /* and its pages stay untouched */
+        clear(mo_cache_at(c, k->random_at), (k->fifo_end - k->random_at) / sizeof(uintptr_t));
+        s->top = k->ready_at;
+        s->fifo = k->fifo_at;
+        __atomic_store_n(&c->batch[class], MO_FIRST_BATCH, __ATOMIC_RELAXED);
+    }
+    c->forks = forks;
+}
+
 struct mo_cache *mo_thread_cache(void)
 {
     struct mo_cache *c = mo_sampler_cache();
@@ -196,7 +222,7 @@ struct mo_cache *mo_thread_cache(void)
             mo_sampler_charge(c, 0);
         return c;
     }
-    c = mo_cache_take();
+    c = mo_cache_take(0);
     if (c == NULL)
         return NULL;
     mo_cache_mine = c; /* before pthread_setspecific, which may allocate */
@@ -260,6 +286,7 @@ static void forked_child(void)
     /* The only cache that goes on is the forking thread's: in use, behind the marker, or without a need so far. */
     struct mo_cache *mine = inherited != NULL ? inherited : mo_sampler_cache();
     mo_cache_mine = mine;
+    forks++;
     mo_cache_forked();
     mo_sampler_forked();
     mo_pool_forked();

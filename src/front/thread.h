@@ -20,6 +20,11 @@ void mo_thread_flush(struct mo_cache *c, unsigned class);
 /* Gives back everything: ready slots and quarantine. */
 void mo_thread_drain(struct mo_cache *c);
 
+/* A heap's cache, whose lock is held, comes into use: after a fork as a thread's own. Emptied: its slots are forgotten,
+ * and it is as it was made. */
+void mo_thread_inherit(struct mo_cache *c);
+void mo_thread_forget(struct mo_cache *c);
+
 /* A stream for threads without a cache, locked until mo_thread_random_done. */
 struct mo_random *mo_thread_random(void);
 void mo_thread_random_done(void);

@@ -262,7 +262,7 @@ static uintptr_t take_run(size_t n, struct window **of)
 }
 
 /* Describes a new region in the tables; the number of its first slab, or 0 without memory. */
-static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned shard, bool markers)
+static uint32_t describe(uintptr_t base, size_t size, unsigned class, int shard, bool markers)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
     size_t count = size >> k->span_shift;
@@ -280,7 +280,7 @@ static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned s
         struct mo_slab *slab = &descriptors[i];
         slab->base = base + (i << k->span_shift);
         slab->class = (uint8_t)class;
-        slab->shard = (uint8_t)shard;
+        slab->shard = (int16_t)shard;
         slab->flags = markers ? MO_SLAB_MARKERS : 0;
         mo_slab_renew(slab, k);
     }
@@ -288,14 +288,14 @@ static uint32_t describe(uintptr_t base, size_t size, unsigned class, unsigned s
     for (size_t i = 0; i < size >> MO_GRANULE_SHIFT; i++) {
         g[i].bias = (size_t)(words - mo_sealed.states) - (base >> k->word_shift);
         g[i].slab = first + (uint32_t)((i << MO_GRANULE_SHIFT) >> k->span_shift);
-        g[i].shard = (uint8_t)shard;
+        g[i].shard = (int16_t)shard;
         g[i].class = (uint8_t)class;
     }
     __atomic_store_n(&slab_count, first + count, __ATOMIC_RELEASE);
     return first;
 }
 
-size_t mo_heap_grow(unsigned class, unsigned shard, size_t held, uint32_t *first)
+size_t mo_heap_grow(unsigned class, int shard, size_t held, uint32_t *first)
 {
     size_t span = (size_t)1 << mo_sealed.classes[class].span_shift;
     size_t least = mo_max(span, MO_GRANULE);
@@ -349,7 +349,7 @@ void mo_slab_renew(struct mo_slab *slab, const struct mo_class *k)
     mo_slab_introduce(slab, k);
 }
 
-bool mo_slab_agrees(uint32_t number, unsigned class, unsigned shard)
+bool mo_slab_agrees(uint32_t number, unsigned class, int shard)
 {
     if (number >= mo_heap_slab_count())
         return false;

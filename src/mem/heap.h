@@ -27,7 +27,7 @@ struct mo_granule {
     size_t bias;   /* the index of a slot's state word is bias + (slot >> word_shift) */
     uint32_t slab; /* number of the slab that it is in: a slab is one granule or more */
     uint8_t class;
-    uint8_t shard;
+    int16_t shard; /* below 0: a heap's of the program, see arena/arena.h */
 };
 
 /* The authority on a slot: 16 bits.
@@ -73,8 +73,9 @@ struct mo_slab {
     uint16_t free_count;
     uint16_t introduced; /* slots that have been handed out or have their bit set; the others follow them */
     uint8_t class;
-    uint8_t shard;
     uint8_t flags;
+    int16_t shard;
+    uint32_t next;                /* in its bin's list of all its slabs; 0: none */
     uint64_t free[MO_SLAB_WORDS]; /* 1: the slot is with the shard */
 } __attribute__((aligned(MO_CACHE_LINE)));
 
@@ -138,7 +139,8 @@ struct mo_place {
     struct mo_slab *slab;
     uint16_t *state;
     uintptr_t slot; /* its first byte: a plain chunk's header */
-    unsigned class, shard, index;
+    unsigned class, index;
+    int shard;
     unsigned seen; /* the state word when it was looked at */
 };
 
@@ -181,7 +183,7 @@ bool mo_heap_start(struct mo_random *r) MO_CHECKED;
 
 /* Gives a new region to (class, shard), whose regions have `held` bytes so far: returns the number of its
  * slabs and in *first the number of the first; 0 when there is no memory or address space. */
-size_t mo_heap_grow(unsigned class, unsigned shard, size_t held, uint32_t *first);
+size_t mo_heap_grow(unsigned class, int shard, size_t held, uint32_t *first);
 
 /* Slabs described so far, slab 0 included, which is nobody's: their base, class and shard no longer change. */
 size_t mo_heap_slab_count(void);
@@ -195,7 +197,7 @@ void mo_slab_introduce(struct mo_slab *slab, const struct mo_class *k);
 
 /* Do a slab's descriptor and the address table agree that it is one of (class, shard)? Both are writable: one write to
  * either, or to a list of slabs, can't make slots of one slab be taken for another's. */
-bool mo_slab_agrees(uint32_t number, unsigned class, unsigned shard) MO_CHECKED;
+bool mo_slab_agrees(uint32_t number, unsigned class, int shard) MO_CHECKED;
 
 /* Makes a slab's pages accessible; false without memory. populate: all of them will soon be written. */
 bool mo_slab_open(struct mo_slab *slab, bool populate) MO_CHECKED;

@@ -168,7 +168,7 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
     size_t shift = (size_t)mo_random_below(large_random, HUGE_PLACES) * HUGE_PAGE;
     mo_unlock(&mo_large_table.lock);
 
-    struct mo_large l = {.n = n, .state = MO_STATE_LIVE | generation * MO_STATE_STEP, .busy = true};
+    struct mo_large l = {.n = n, .heap = out->heap, .state = MO_STATE_LIVE | generation * MO_STATE_STEP, .busy = true};
     bool dense = mo_dense_expected(n), huge = dense && open_size >= HUGE_PAGE && mo_sealed.options.huge_pages;
     huge = huge && align <= page && reserve(&l, open_size, HUGE_PLACES * HUGE_PAGE, before, after, false);
     if (!huge && !reserve(&l, open_size, align, before, after, true))

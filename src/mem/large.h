@@ -26,7 +26,8 @@ struct mo_large {
     uintptr_t open; /* the accessible pages */
     size_t open_size;
     uint32_t state;  /* MO_STATE_LIVE and a random generation, or 0 while it waits */
-    uint32_t guards; /* enum mo_large_guards */
+    uint16_t guards; /* enum mo_large_guards */
+    int16_t heap;    /* below 0: the shard of the heap that it is of */
     uint64_t proof;  /* keyed hash of the above: a write to the table makes no entry and moves none. 0 outside of it */
     bool busy;       /* what is in the pages is being written or moved: see mo_large_settle */
 };
@@ -39,7 +40,7 @@ MO_INLINE uintptr_t mo_large_end(const struct mo_large *l)
 /* r: a stream for this module alone. */
 bool mo_large_start(struct mo_random *r) MO_CHECKED;
 
-/* A new mapping for n bytes at a multiple of align; it is zero. False without memory. It is busy. */
+/* A new mapping for n bytes at a multiple of align, for out->heap; it is zero. False without memory. It is busy. */
 bool mo_large_take(size_t n, size_t align, struct mo_large *out) MO_CHECKED;
 
 /* Ends the life of the mapping at p: inaccessible when this returns. False: p is not live, nothing was done. */

@@ -111,6 +111,11 @@ void mo_os_nest_open(size_t size, bool markers)
     nest_closed = false;
 }
 
+size_t mo_os_nest_below(const void *p)
+{
+    return nest_left != 0 && (const char *)p == nest + nest_left ? nest_left : 0;
+}
+
 void mo_os_nest_close(void)
 {
     nest_closed = true;

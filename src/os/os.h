@@ -39,6 +39,7 @@ void mo_os_unmap_guarded(void *p, size_t size);
  * and with markers (features.guard_install) one mapping. Only at start, by one thread. */
 void mo_os_nest_open(size_t size, bool markers);
 void mo_os_nest_close(void);
+size_t mo_os_nest_below(const void *p); /* inaccessible bytes right before the part p, the last one taken; or 0 */
 
 bool mo_os_open(void *p, size_t size) MO_CHECKED;  /* inaccessible reservation -> readable, writable */
 bool mo_os_close(void *p, size_t size) MO_CHECKED; /* -> inaccessible; contents stay until purged */

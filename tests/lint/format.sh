@@ -9,7 +9,7 @@ cd "$1"
 formatted=$(mktemp -d)
 trap 'rm -rf "$formatted"' EXIT
 
-mapfile -t files < <(find src include tests tools fuzz bench -type f \
+mapfile -t files < <(find src include tests tools fuzz bench examples -type f \
     \( -name '*.c' -o -name '*.h' -o -name '*.cc' -o -name '*.hpp' \) 2>/dev/null | sort)
 [ ${#files[@]} -gt 0 ] || { echo "no sources found"; exit 1; }
 mapfile -t c_files < <(printf '%s\n' "${files[@]}" | grep '\.[ch]$')

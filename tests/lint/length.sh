@@ -3,7 +3,7 @@
 # length.sh ROOT
 set -euo pipefail
 cd "$1"
-mapfile -t files < <(find src include tests tools fuzz bench scripts cmake CMakeLists.txt -type f \
+mapfile -t files < <(find src include tests tools fuzz bench examples bindings scripts cmake CMakeLists.txt -type f \
     \( -name '*.c' -o -name '*.h' -o -name '*.cc' -o -name '*.hpp' -o -name '*.py' -o -name '*.sh' -o -name '*.cmake' \
     -o -name CMakeLists.txt -o -path 'scripts/*' \) 2>/dev/null)
 [ ${#files[@]} -gt 0 ] || { echo "no sources found"; exit 1; }

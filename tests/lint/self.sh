@@ -114,4 +114,17 @@ chmod +x moat
 expect pass "the same" options "$dir/moat"
 printf '#!/bin/sh\necho another page\n' >moat
 expect fail "another" options "$dir/moat"
+
+mkdir -p tools src/diag man
+cp "$1"/tools/moat*.[c1] tools/
+cp "$1/src/diag/options.def" src/diag/
+"$1/scripts/man" conf "$1/docs/OPTIONS.md" >man/moat.conf.5
+"$1/scripts/man" api "$1/include/moat/moat.h" >man/moat.3
+expect pass "the pages" man "$dir/man"
+sed 's/moat_purge/moat_purged/' "$1/include/moat/moat.h" >moat.h
+"$1/scripts/man" api moat.h >man/moat.3
+expect fail "a function is not told of" man "$dir/man"
+"$1/scripts/man" api "$1/include/moat/moat.h" >man/moat.3
+echo '.NOSUCH' >>tools/moat.1
+expect fail "bad roff" man "$dir/man"
 exit $bad

@@ -8,7 +8,8 @@ trap 'rm -rf "$dir"' EXIT
 "$cmake" --install "$build" --prefix "$dir/usr" >"$dir/log"
 
 lib=$(dirname "$(find "$dir/usr" -name libmoat.a)")
-for file in include/moat/moat.h bin/moat share/man/man1/moat.1; do
+for file in include/moat/moat.h include/moat/moat.hpp bin/moat share/man/man1/moat.1 share/man/man3/moat.3 \
+    share/man/man5/moat.conf.5; do
     if [ ! -e "$dir/usr/$file" ]; then
         echo "not installed: $file"
         exit 1

@@ -18,7 +18,7 @@ TestSuite(cache, .init = set_up);
 
 static struct mo_cache *take(void)
 {
-    struct mo_cache *c = mo_cache_take();
+    struct mo_cache *c = mo_cache_take(0);
     cr_assert_not_null(c);
     mo_random_refill(c->random);
     return c;
@@ -213,11 +213,11 @@ Test(cache, the_pool_gives_the_warm_one_back)
     cr_assert(a->owner != MO_OWNER_SHARD && b->owner != MO_OWNER_SHARD);
     mo_cache_give(a);
     cr_assert_not(a->in_use);
-    cr_assert_eq(mo_cache_take(), a);
+    cr_assert_eq(mo_cache_take(0), a);
     mo_cache_give(b);
     mo_cache_give(a);
-    cr_assert_eq(mo_cache_take(), a);
-    cr_assert_eq(mo_cache_take(), b);
+    cr_assert_eq(mo_cache_take(0), a);
+    cr_assert_eq(mo_cache_take(0), b);
 }
 
 Test(cache, the_pool_has_enough_at_some_point)
@@ -231,7 +231,7 @@ Test(cache, the_pool_has_enough_at_some_point)
     while (n < MANY && !mo_cache_pool_is_full())
         mo_cache_give(c[n++]);
     cr_assert(n >= 2 && n < MANY && n == 2 * mo_sealed.shard_count + 2, "full with %zu", n);
-    cr_assert_not_null(mo_cache_take());
+    cr_assert_not_null(mo_cache_take(0));
     cr_assert_not(mo_cache_pool_is_full());
 }
 
@@ -242,10 +242,10 @@ Test(cache, the_many_share_an_owner)
     static bool seen[MO_OWNER_SHARED + 1];
     size_t before = mo_cache_count(), shared = 0, twice = 0;
     for (size_t i = 0; i < MANY; i++) {
-        struct mo_cache *c = mo_cache_take();
+        struct mo_cache *c = mo_cache_take(0);
         cr_assert_not_null(c);
         cr_assert(c->owner != MO_OWNER_SHARD && c->owner <= MO_OWNER_SHARED);
-        cr_assert_lt(c->shard, mo_sealed.shard_count);
+        cr_assert_lt(c->shard, (int)mo_sealed.shard_count);
         if (c->owner == MO_OWNER_SHARED) {
             cr_assert_gt(c->expect, MO_STATE_OWNER);
             shared++;

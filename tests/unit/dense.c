@@ -79,7 +79,7 @@ Test(dense, what_is_not_written_is_not_expected_any_more)
 Test(dense, small_and_empty_chunks_are_of_no_matter)
 {
     for (size_t n = 0; n < 65536; n = n * 2 + 1) {
-        void *p = mo_big_allocate(n, MIB, MO_ORIGIN_MALLOC);
+        void *p = mo_big_allocate(n, MIB, MO_ORIGIN_MALLOC, 0);
         cr_assert_not_null(p);
         mo_release(p, MO_ORIGIN_MALLOC);
         cr_expect_not(mo_dense_expected(n));

@@ -33,7 +33,7 @@ TestSuite(heap, .init = set_up);
 
 Test(heap, a_region_belongs_to_its_class_and_shard)
 {
-    unsigned last_shard = (unsigned)mo_sealed.shard_count - 1;
+    int last_shard = (int)mo_sealed.shard_count - 1;
     for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_ZERO; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
         size_t span = span_of(class);

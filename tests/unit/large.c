@@ -19,7 +19,7 @@ TestSuite(large, .init = set_up);
 
 static struct mo_large take(size_t n, size_t align)
 {
-    struct mo_large l;
+    struct mo_large l = {0};
     cr_assert(mo_large_take(n, align, &l), "%zu bytes at %zu", n, align);
     return l;
 }
@@ -118,7 +118,7 @@ Test(large, guards_are_of_random_length)
 
 Test(large, impossible_sizes_are_refused)
 {
-    struct mo_large l;
+    struct mo_large l = {0};
     struct mo_large_figures before = figures();
     static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 64, PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX / 4};
     errno = 77;
@@ -389,7 +389,7 @@ Test(large, without_memory_nothing_is_lost, .disabled = SANITIZED)
 {
     struct mo_large_figures before = figures();
     struct rlimit limit, none = {4096, 0};
-    struct mo_large l, now;
+    struct mo_large l = {0}, now;
     struct mo_large held = take(3000000, 1);
     pattern(held.p, held.n);
     getrlimit(RLIMIT_DATA, &limit);
