@@ -11,16 +11,18 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     else()
         set(options ${MOAT_COLD_OPTIONS})
     endif()
-    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|hot_siphash|diagnose|fault|guarded|limit|object|stats|print|mallinfo|malloc_info)\\.c$")
-        list(APPEND options -Os) # where time does not matter
+    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|hot_siphash|diagnose|fault|guarded|limit|object|purge|stats|start|moat|new_slow|print|profile|exit|mallinfo|malloc_info)\\.c$")
+        list(APPEND options ${MOAT_SMALL_OPTION}) # where time does not matter
     endif()
-    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(bounds|check|diagnose|fault|guarded|hot_siphash|limit|object|purge|slow|start|stats|thread|print)\\.c$")
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(bounds|check|diagnose|fault|guarded|hot_siphash|limit|object|purge|slow|start|stats|thread|print|profile|exit|mallinfo|malloc_info|moat|new_slow)\\.c$")
         list(APPEND options -Oz) # its -Os is larger than gcc's
     endif()
-    if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/modules")
+    if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/modules|/front/stats")
         list(APPEND options -fno-asynchronous-unwind-tables) # leaves: never on a stack that is kept
     endif()
-    if(source MATCHES "/src/api/")
+    if(source MATCHES "/src/api/(print|profile)\\.c$")
+        list(APPEND options -fno-asynchronous-unwind-tables) # leaves too, and no handler of exceptions is above them
+    elseif(source MATCHES "/src/api/")
         list(APPEND options -fexceptions)
     endif()
     if(source MATCHES "/src/front/hot_aes\\.c$")

@@ -39,6 +39,7 @@ struct mo_cache {
     /* Guarded by the pool's lock: */
     struct mo_cache *next;      /* all caches ever made, linked */
     struct mo_cache *next_idle; /* the pool */
+    size_t frees;               /* about: added up when the stream is refilled. The thread's own, read by others */
     bool in_use;
     bool wiped; /* by the kernel in a forked child: the stream */
 };

@@ -2,33 +2,52 @@
 
 #include <string.h>
 
+#include "arena/bin.h"
 #include "cache/cache.h"
+#include "diag/report.h"
+#include "front/check.h"
 #include "front/front.h"
 #include "guard/pool.h"
 #include "mem/large.h"
 #include "moat/moat.h"
 
+struct bins {
+    size_t taken, taken_bytes, slab_count, slab_bytes, purged;
+};
+
+static void add_bin(struct bins *s, size_t shard, unsigned class)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
+    mo_lock(&b->lock);
+    size_t taken = b->taken, open = b->open_count;
+    s->purged += b->purged;
+    mo_unlock(&b->lock);
+    s->taken += taken;
+    s->slab_count += open;
+    if (class != MO_CLASS_ZERO) { /* its slabs have no pages */
+        s->taken_bytes += taken * k->stride;
+        s->slab_bytes += open * k->slab_bytes;
+    }
+}
+
 static void count_class(unsigned class, struct moat_class_stats *s)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
-    size_t taken = 0;
+    struct bins bins = {0};
+    for (size_t i = 0; i < mo_sealed.shard_count; i++)
+        add_bin(&bins, i, class);
     memset(s, 0, sizeof *s);
     s->slot = class == MO_CLASS_ZERO ? 0 : k->stride;
     s->largest = class == MO_CLASS_ZERO ? 0 : k->stride - MO_HEADER;
-    for (size_t shard = 0; shard < mo_sealed.shard_count; shard++) {
-        struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
-        mo_lock(&b->lock);
-        taken += b->taken;
-        s->slab_count += b->open_count;
-        mo_unlock(&b->lock);
-    }
+    s->slab_count = bins.slab_count;
     for (const struct mo_cache *c = mo_cache_next(NULL); c != NULL; c = mo_cache_next(c)) {
         s->cached_count += mo_cache_ready(c, class);
         s->quarantined_count += mo_cache_waiting(c, k);
     }
     /* Other threads go on meanwhile: never let a difference wrap. */
     size_t away = s->cached_count + s->quarantined_count;
-    s->live_count = taken > away ? taken - away : 0;
+    s->live_count = bins.taken > away ? bins.taken - away : 0;
 }
 
 bool mo_front_class_stats(size_t index, struct moat_class_stats *s)
@@ -40,16 +59,22 @@ bool mo_front_class_stats(size_t index, struct moat_class_stats *s)
     return true;
 }
 
-static void count_purged(struct moat_stats *s)
+bool mo_front_shard_stats(size_t index, struct moat_shard_stats *s)
 {
-    for (size_t shard = 0; shard < mo_sealed.shard_count; shard++)
-        for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++)
-            s->purged_count += __atomic_load_n(&mo_sealed.shards[shard].bins[class].purged, __ATOMIC_RELAXED);
+    mo_front_start();
+    struct bins bins = {0};
+    if (index >= mo_sealed.shard_count)
+        return false;
+    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++)
+        add_bin(&bins, index, class);
+    *s = (struct moat_shard_stats){bins.slab_bytes, bins.taken_bytes, bins.purged};
+    return true;
 }
 
 void mo_front_stats(struct moat_stats *s)
 {
     struct moat_class_stats class;
+    struct moat_shard_stats shard;
     struct mo_heap_figures heap;
     struct mo_large_figures large;
     struct mo_pool_figures pool;
@@ -65,9 +90,13 @@ void mo_front_stats(struct moat_stats *s)
         if (class.slot == 0)
             continue; /* malloc(0)'s slabs have no pages */
         s->slab_count += class.slab_count;
-        s->slabs += class.slab_count * mo_sealed.classes[i + MO_CLASS_FIRST].slab_bytes;
     }
-    count_purged(s);
+    for (size_t i = 0; mo_front_shard_stats(i, &shard); i++) {
+        s->slabs += shard.slabs;
+        s->purged_count += shard.purged_count;
+    }
+    for (const struct mo_cache *c = mo_cache_next(NULL); c != NULL; c = mo_cache_next(c))
+        s->frees_count += __atomic_load_n(&c->frees, __ATOMIC_RELAXED);
     mo_heap_figures(&heap);
     mo_large_figures(&large);
     mo_pool_figures(&pool);
@@ -86,4 +115,16 @@ void mo_front_stats(struct moat_stats *s)
     s->mappings_count = heap.mappings + 2 * large.live_count + large.waiting_count + (pool.taken != 0);
     s->shards_count = mo_sealed.shard_count;
     s->classes_count = MO_CLASSES - MO_CLASS_FIRST;
+    s->active = s->slabs + large.live_bytes + pool.live_bytes;
+    s->retained = __atomic_load_n(&mo_spare_bytes, __ATOMIC_RELAXED);
+    s->sampled_count = pool.taken;
+    s->unsampled_count = pool.missed;
+    s->warnings_count = mo_report_warnings();
+}
+
+void mo_front_stats_all(struct moat_stats *s)
+{
+    mo_front_stats(s);
+    s->requested = mo_requested();
+    s->fragmentation = (size_t)((s->active - mo_min(s->requested, s->active)) * (uint64_t)1000 / mo_max(s->active, 1));
 }

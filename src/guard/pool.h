@@ -84,7 +84,8 @@ struct mo_pool_figures {
     size_t live_bytes, live_count; /* open pages, slots that the program has */
     size_t waiting_count;
     size_t table_bytes;
-    size_t taken; /* slots taken since start */
+    size_t taken;  /* slots taken since start */
+    size_t missed; /* times that there was none */
 };
 void mo_pool_figures(struct mo_pool_figures *f);
 
