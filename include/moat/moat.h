@@ -71,7 +71,7 @@ struct moat_shard_stats {
 };
 
 /* Fills *s, which has `size` bytes as its writer knew the structure (sizeof *s). Returns 0, or -1 with
- * errno EINVAL when size is smaller than the first member. Looks at every live chunk: takes some 10 ns for each. */
+ * errno EINVAL when size is smaller than the first member. Looks at every live chunk: takes some 20 ns for each. */
 int moat_stats(struct moat_stats *s, size_t size);
 
 /* Fills *s for class number `index`, from 0. Returns 0, or -1 with errno EINVAL when there is no such
@@ -81,18 +81,18 @@ int moat_class_stats(size_t index, struct moat_class_stats *s, size_t size);
 /* The same for shard number `index`, from 0. */
 int moat_shard_stats(size_t index, struct moat_shard_stats *s, size_t size);
 
-/* Writes the figures of moat_stats, of each class and each shard to file descriptor fd: as a table for people, as one line
- * of JSON, or as OpenMetrics text, which is also what node_exporter's textfile collector reads. Allocates nothing. */
+/* Writes the figures of moat_stats, of each class and each shard to file descriptor fd: as a table for people, as one
+ * line of JSON, or as OpenMetrics text, which node_exporter's textfile collector reads too. Allocates nothing. */
 enum moat_stats_form { MOAT_STATS_TABLE, MOAT_STATS_JSON, MOAT_STATS_OPENMETRICS };
 void moat_stats_write(int fd, enum moat_stats_form form);
 
 /* The table. */
 void moat_stats_print(int fd);
 
-/* Writes to fd the sampled chunks that are live with the stacks of their allocation, as a heap profile in pprof's format
- * (profile.proto, not compressed), scaled by option sample_rate. Of small chunks: those above 32 KiB are not sampled.
- * Returns 0, or -1 with errno EIO when not all could be written. Allocates nothing. This function alone may be called in a
- * signal handler. See docs/STATISTICS.md. */
+/* Writes to fd the sampled chunks that are live, with the stacks of their allocation, as a heap profile that pprof
+ * reads, scaled by option sample_rate. Of small chunks: those above 32 KiB are not sampled. Returns 0, or -1 with errno
+ * EIO when not all could be written. Allocates nothing. This function alone may be called in a signal handler. See
+ * docs/STATISTICS.md. */
 int moat_profile_dump(int fd);
 
 /* "moat MAJOR.MINOR.PATCH"; constant. */

@@ -1,5 +1,5 @@
-/* What happens by itself beside the program: files of statistics and heap profile at times, at a signal and at exit; the
- * printing of statistics and the check of the heap at exit. */
+/* What happens by itself beside the program: files of statistics and heap profile at times, at a signal and at exit;
+ * the printing of statistics and the check of the heap at exit. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -53,13 +53,13 @@ _Static_assert(sizeof(struct moat_shard_stats) == (SHARD_FIGURES - 1) * sizeof(s
 void mo_out_start(struct mo_out *o, int fd)
 {
     o->fd = fd;
-    o->bad = false;
+    o->bad = fd < 0;
     o->text = (struct mo_text){o->buf, o->buf + sizeof o->buf};
 }
 
 void mo_out_flush(struct mo_out *o)
 {
-    o->bad = !mo_os_write(o->fd, o->buf, (size_t)(o->text.at - o->buf)) || o->bad;
+    o->bad = o->bad || !mo_os_write(o->fd, o->buf, (size_t)(o->text.at - o->buf)); /* which may wait each time */
     o->text.at = o->buf;
 }
 

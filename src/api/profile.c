@@ -1,9 +1,9 @@
 /* The heap profile: the guard pool's live chunks with the stacks of their allocation, as text that pprof reads.
  *
- * A first line of sums, a line for each chunk (count and bytes that are live, the same of all allocations, which are not
- * known, and return addresses), then the mappings, by which a viewer finds symbols. Each chunk stands for as many as
- * option sample_rate says. May be done in a signal handler, so no lock is taken: a chunk is read between two looks that
- * find it live.
+ * A first line of sums, a line for each chunk (count and bytes that are live, the same again for what was ever
+ * allocated, which is not known, and return addresses), then the mappings, by which a viewer finds symbols. Each chunk
+ * stands for as many as option sample_rate says. May be done in a signal handler, so no lock is taken: a chunk is read
+ * between two looks that find it live.
  */
 #include <errno.h>
 #include <fcntl.h>

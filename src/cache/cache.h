@@ -44,6 +44,13 @@ struct mo_cache {
     bool wiped; /* by the kernel in a forked child: the stream */
 };
 
+/* For a look from outside: the list of all caches, and how many there are. */
+struct mo_cache_places {
+    struct mo_cache *const *all;
+    const size_t *count;
+};
+extern const struct mo_cache_places mo_cache_places;
+
 #define MO_CACHE_EMPTY_TOP (offsetof(struct mo_cache, empty) + sizeof(uintptr_t))
 
 /* A read-only cache with nothing in it. */

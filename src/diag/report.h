@@ -42,8 +42,8 @@ enum { MO_WARNINGS = 8 };
 MO_COLD void mo_report_warning(bool foreign, const char *action, uintptr_t address, const struct mo_report_chunk *chunk,
                                const char *detail);
 
-/* How many there were, written or not. */
-size_t mo_report_warnings(void);
+/* How many there were, written or not; atomic. */
+extern size_t mo_warnings;
 
 /* A bad access that the CPU has met, reported from a SIGSEGV or SIGBUS handler, which then goes on to the program's
  * own handler or the signal's default. ucontext: the handler's third argument. */

@@ -119,7 +119,7 @@ void mo_front_stats(struct moat_stats *s)
     s->retained = __atomic_load_n(&mo_spare_bytes, __ATOMIC_RELAXED);
     s->sampled_count = pool.taken;
     s->unsampled_count = pool.missed;
-    s->warnings_count = mo_report_warnings();
+    s->warnings_count = __atomic_load_n(&mo_warnings, __ATOMIC_RELAXED);
 }
 
 void mo_front_stats_all(struct moat_stats *s)

@@ -351,6 +351,9 @@ void mo_pool_freeze(void)
     __atomic_store_n(&frozen, true, __ATOMIC_RELAXED);
 }
 
+const struct mo_pool_places mo_pool_places = {&live_bytes, &live_count,           &taken,         &missed,
+                                              &kind_count, &kinds[0].queue_count, sizeof kinds[0]};
+
 void mo_pool_figures(struct mo_pool_figures *f)
 {
     *f = (struct mo_pool_figures){0};
