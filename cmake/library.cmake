@@ -14,7 +14,7 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|hot_siphash|diagnose|fault|guarded|limit|object|purge|stats|start|moat|new_slow|print|profile|exit|mallinfo|malloc_info)\\.c$")
         list(APPEND options ${MOAT_SMALL_OPTION}) # where time does not matter
     endif()
-    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/(bounds|check|diagnose|fault|guarded|hot_siphash|limit|object|purge|slow|start|stats|thread|print|profile|exit|mallinfo|malloc_info|moat|new_slow)\\.c$")
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard)/|/src/mem/(classes|heap|large|large_table|table)\\.c$|/(bounds|check|diagnose|fault|guarded|hot_siphash|limit|object|purge|slow|start|stats|thread|print|profile|exit|mallinfo|malloc_info|moat|new_slow)\\.c$")
         list(APPEND options -Oz) # its -Os is larger than gcc's
     endif()
     if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/modules|/front/stats")

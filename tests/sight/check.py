@@ -199,9 +199,9 @@ def test_changing():
         for line in out.splitlines():
             figures = json.loads(line)
             expect(10000 < figures["live_chunks"] < 30000, "not what is live", line)
-        with subprocess.Popen([str(args.moat), "top", "-d", "0.01", str(p.pid)], stdout=subprocess.DEVNULL,
+        with subprocess.Popen([str(args.moat), "top", "-d", "0.01", str(p.pid)], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as top:
-            time.sleep(0.2)
+            top.stdout.readline()  # it has had its first look
             p.kill()
             p.wait()
             _, err = top.communicate(timeout=20)
