@@ -59,6 +59,12 @@ target_compile_definitions(moat_flags INTERFACE _GNU_SOURCE
 set(MOAT_COLD_OPTIONS -fstack-protector-strong)
 set(MOAT_HOT_OPTIONS -fno-stack-protector)
 
+# For what is never in a hurry. Clang's -Oz is asked for file by file.
+set(MOAT_SMALL_OPTION -Os)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_C_COMPILER_VERSION VERSION_GREATER_EQUAL 12)
+    set(MOAT_SMALL_OPTION -Oz)
+endif()
+
 # The one file that is compiled for CPUs with AES instructions; the rest runs on any, and start-up decides.
 set(MOAT_AES_OPTIONS "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")

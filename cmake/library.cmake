@@ -11,19 +11,21 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     else()
         set(options ${MOAT_COLD_OPTIONS})
     endif()
-    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|cache|hot_siphash|diagnose|fault|guarded|heap|heaps|limit|object|purge|slow|start|stats|print|mallinfo|malloc_info|walk)\\.c$")
-        list(APPEND options -Os) # where time does not matter
+    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|cache|exit|hot_siphash|diagnose|fault|guarded|heap|heaps|limit|mallinfo|malloc_info|moat|new_slow|object|print|profile|purge|slow|start|stats|walk)\\.c$")
+        list(APPEND options ${MOAT_SMALL_OPTION}) # where time does not matter
     endif()
-    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard|mem)/|/(big|bounds|cache|check|chunk|diagnose|fault|guarded|heap|heaps|hot_siphash|limit|mallinfo|moat|object|purge|slow|start|stats|thread|print|walk)\\.c$")
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard|mem)/|/(big|bounds|cache|check|chunk|diagnose|exit|fault|guarded|heap|heaps|hot_siphash|limit|mallinfo|malloc_info|moat|new_slow|object|print|profile|purge|slow|start|stats|thread|walk)\\.c$")
         list(APPEND options -Oz) # its -Os is larger than gcc's
     endif()
     if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/arena/arena\\.c$")
         list(APPEND options -fno-vectorize -fno-unroll-loops) # a popcount of a few words is 500 bytes of vectors
     endif()
-    if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/(code|modules|process|unwind)|/src/mem/(classes|dense|sodium|table)")
+    if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/(code|modules|process|unwind)|/src/mem/(classes|dense|sodium|table)|/front/stats")
         list(APPEND options -fno-asynchronous-unwind-tables) # leaves: never on a stack that is kept
     endif()
-    if(source MATCHES "/src/api/")
+    if(source MATCHES "/src/api/(print|profile)\\.c$")
+        list(APPEND options -fno-asynchronous-unwind-tables) # leaves too, and no handler of exceptions is above them
+    elseif(source MATCHES "/src/api/")
         list(APPEND options -fexceptions)
     endif()
     if(source MATCHES "/src/front/hot_aes\\.c$")

@@ -81,6 +81,37 @@ static int plain_word(const char *words, const char *value)
     return -1;
 }
 
+/* A text of certain words, or a path, and what has a number behind it. */
+static bool plain_form(const struct mo_option_info *option, const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    bool stats = strcmp(option->name, "stats") == 0;
+    if (option->values == NULL || value[0] == '\0')
+        return true;
+    if (value[0] != '/')
+        return plain_word(stats ? "off|exit" : "none", value) >= 0;
+    unsigned long seconds =
+        colon != NULL && colon[1] != '\0' && strspn(colon + 1, "0123456789") == strlen(colon + 1) && strlen(colon) < 19
+            ? strtoul(colon + 1, NULL, 10)
+            : 0;
+    return !stats || (seconds >= 1 && seconds <= 86400);
+}
+
+/* A colon between a path and a number separates nothing: it becomes a 1. */
+static void plain_keep(char *text)
+{
+    for (char *at = text; (at = strchr(at, ':')) != NULL; at++) {
+        char *start = at;
+        while (start > text && strchr(" \t,:\n\r", start[-1]) == NULL)
+            start--;
+        size_t n = (size_t)(at - start), digits = strspn(at + 1, "0123456789");
+        const char *equals = memchr(start, '=', n);
+        if (equals != NULL && equals[1] == '/' && memchr(start, 1, n) == NULL && digits > 0 &&
+            strchr(" \t,:\n\r", at[1 + digits]) != NULL)
+            *at = 1;
+    }
+}
+
 /* Applies one word; false when it is bad. */
 static bool plain_apply(struct mo_options *o, char *word)
 {
@@ -100,7 +131,7 @@ static bool plain_apply(struct mo_options *o, char *word)
             return false;
         switch (option->kind) {
         case MO_OPTION_TEXT:
-            if (strlen(value) > option->highest)
+            if (strlen(value) > option->highest || !plain_form(option, value))
                 return false;
             memset(to, 0, option->highest + 1);
             memcpy(to, value, strlen(value));
@@ -138,7 +169,10 @@ static unsigned plain_parse(struct mo_options *o, const char *text, size_t *prof
     for (char *at = copy; (at = strchr(at, '#')) != NULL;)
         while (*at != '\0' && *at != '\n')
             *at++ = ' ';
+    plain_keep(copy);
     for (char *word = strtok_r(copy, " \t,:\n\r", &next); word != NULL; word = strtok_r(NULL, " \t,:\n\r", &next)) {
+        if (strchr(word, 1) != NULL)
+            *strchr(word, 1) = ':';
         if (profile == NULL) {
             bad += !plain_apply(o, word);
         } else if (strncmp(word, "profile=", 8) == 0) {

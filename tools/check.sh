@@ -27,13 +27,13 @@ expect()
 shows='echo "<$MOAT_OPTIONS> $LD_PRELOAD"'
 
 expect 0 'moat [0-9]*.[0-9]*.[0-9]*' '' "$moat" --version
-expect 0 'Usage: moat COMMAND*run*doctor*options*symbolize*fuzz*triage*' '' "$moat" --help
+expect 0 'Usage: moat COMMAND*run*doctor*options*symbolize*fuzz*triage*top*map*' '' "$moat" --help
 expect 0 'Usage: moat run *' '' "$moat" help run
 expect 0 'Usage: moat run *' '' "$moat" run --help
 expect 0 'Usage: moat doctor*' '' "$moat" doctor --help
 expect 0 'Usage: moat options *' '' "$moat" options --help
 expect 2 '' 'Usage: moat COMMAND*' "$moat"
-expect 2 '' "moat: no command 'ran'; there are run, doctor, options, symbolize, fuzz, triage, help*" "$moat" ran
+expect 2 '' "moat: no command 'ran'; there are run, doctor, options, symbolize, fuzz, triage, top, map, help*" "$moat" ran
 expect 2 '' "moat: no command 'ran'*" "$moat" help ran
 expect 1 '' 'moat: standard output: No space left on device' bash -c "'$moat' options >/dev/full"
 

@@ -89,6 +89,29 @@ static const struct command {
      "      --library FILE   preload FILE in place of the libmoat-fuzz.so that belongs to this command\n"
      "  -h, --help           this text\n",
      moat_triage_main},
+    {"top", "show the heap of a running process",
+     "Usage: moat top [--once] [--json] [-n TIMES] [-d SECONDS] PROCESS\n"
+     "\n"
+     "Shows the heap of the process of that number, which has moat as its malloc, every second: sizes and rates,\n"
+     "each size class, each shard. It is read from outside; the process is not stopped and need not take part.\n"
+     "Needs ptrace permission: the same user and kernel.yama.ptrace_scope=0, or root. What was requested is\n"
+     "estimated from some chunks of each class.\n"
+     "\n"
+     "      --once       one look\n"
+     "  -j, --json       each look as a line of JSON\n"
+     "  -n, --times N    N looks\n"
+     "  -d, --delay S    S seconds from one to the next\n"
+     "  -h, --help       this text\n",
+     moat_top_main},
+    {"map", "draw the heap of a running process",
+     "Usage: moat map [-o FILE] PROCESS\n"
+     "\n"
+     "Draws the heap of the process of that number as an SVG picture on standard output: slabs in the order of their\n"
+     "addresses, how full they are, their guards, large chunks. Permission as for 'moat top'.\n"
+     "\n"
+     "  -o, --output FILE   write to FILE\n"
+     "  -h, --help          this text\n",
+     moat_map_main},
 };
 
 static const char usage[] = "Usage: moat COMMAND [ARGUMENT]...\n"

@@ -14,6 +14,8 @@ int moat_options_main(int argc, char **argv);
 int moat_symbolize_main(int argc, char **argv);
 int moat_fuzz_main(int argc, char **argv);
 int moat_triage_main(int argc, char **argv);
+int moat_top_main(int argc, char **argv);
+int moat_map_main(int argc, char **argv);
 
 /* Writes the help of a subcommand, or of all when name is NULL; false when there is none of that name. */
 bool moat_help(const char *name);

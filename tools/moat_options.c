@@ -14,7 +14,7 @@ static const struct words {
 #define OPTION_BOOL(name, production, strict, fuzz, embedded, help, cost)                        {help, cost},
 #define OPTION_SIZE(name, production, strict, fuzz, embedded, lowest, highest, unit, help, cost) {help, cost},
 #define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost)                {help, cost},
-#define OPTION_TEXT(name, size, help, cost)                                                      {help, cost},
+#define OPTION_TEXT(name, size, values, help, cost)                                              {help, cost},
 #include "diag/options.def"
 #undef OPTION_BOOL
 #undef OPTION_SIZE

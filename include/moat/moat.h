@@ -26,25 +26,33 @@ extern const char *moat_options __attribute__((weak));
 /* Figures of the heap, in bytes unless they say count. A snapshot: other threads go on meanwhile, so
  * that sums may differ by what they do. */
 struct moat_stats {
-    size_t size;           /* of this structure, as the library knows it */
-    size_t allocated;      /* slots and mappings of live chunks */
-    size_t live_count;     /* count of live chunks */
-    size_t cached;         /* free slots ready in thread caches */
-    size_t quarantined;    /* freed slots that wait in thread caches */
-    size_t large;          /* of `allocated`, what is in large mappings */
-    size_t large_count;    /* count of live large mappings */
-    size_t large_waiting;  /* address space of freed large mappings that wait */
-    size_t slabs;          /* bytes of slabs that are open */
-    size_t slab_count;     /* count of slabs that are open */
-    size_t purged_count;   /* count of slabs given back to the system so far */
-    size_t guard_count;    /* count of guards in place */
-    size_t metadata;       /* bytes of tables and caches that are mapped and in use */
-    size_t reserved;       /* address space set aside for small chunks */
-    size_t resident;       /* of the whole process, from the kernel; 0 where /proc is not there */
-    size_t mappings_count; /* count of mappings moat has made that it still holds */
-    size_t threads_count;  /* count of thread caches, those of heaps included */
-    size_t shards_count;   /* count of shards */
-    size_t classes_count;  /* count of size classes */
+    size_t size;            /* of this structure, as the library knows it */
+    size_t allocated;       /* slots and mappings of live chunks */
+    size_t live_count;      /* count of live chunks */
+    size_t cached;          /* free slots ready in thread caches */
+    size_t quarantined;     /* freed slots that wait in thread caches */
+    size_t large;           /* of `allocated`, what is in large mappings */
+    size_t large_count;     /* count of live large mappings */
+    size_t large_waiting;   /* address space of freed large mappings that wait */
+    size_t slabs;           /* bytes of slabs that are open */
+    size_t slab_count;      /* count of slabs that are open */
+    size_t purged_count;    /* count of slabs given back to the system so far */
+    size_t guard_count;     /* count of guards in place */
+    size_t metadata;        /* bytes of tables and caches that are mapped and in use */
+    size_t reserved;        /* address space set aside for small chunks */
+    size_t resident;        /* of the whole process, from the kernel; 0 where /proc is not there */
+    size_t mappings_count;  /* count of mappings moat has made that it still holds */
+    size_t threads_count;   /* count of thread caches in use, those of heaps included */
+    size_t shards_count;    /* count of shards */
+    size_t classes_count;   /* count of size classes */
+    size_t requested;       /* bytes that the program asked for of all live chunks; of aligned ones their slots */
+    size_t active;          /* bytes of open slabs, large mappings and sampled chunks */
+    size_t fragmentation;   /* active less requested, in thousandths of active */
+    size_t retained;        /* of `slabs`, those that are wholly free and kept for later */
+    size_t frees_count;     /* count of small frees so far; known in steps of some hundred a thread */
+    size_t sampled_count;   /* count of allocations sampled so far */
+    size_t unsampled_count; /* count of those that were due but had no place in the guard pool */
+    size_t warnings_count;  /* count of mismatched and foreign releases that were let pass */
 };
 
 /* Figures of one size class. */
@@ -57,16 +65,37 @@ struct moat_class_stats {
     size_t slab_count; /* count of open slabs */
 };
 
+/* Figures of one shard. */
+struct moat_shard_stats {
+    size_t slabs;        /* bytes of open slabs */
+    size_t taken;        /* bytes of slots that are not with the shard: live, cached or quarantined */
+    size_t purged_count; /* count of slabs given back to the system so far */
+};
+
 /* Fills *s, which has `size` bytes as its writer knew the structure (sizeof *s). Returns 0, or -1 with
- * errno EINVAL when size is smaller than the first member. */
+ * errno EINVAL when size is smaller than the first member. Looks at every live chunk: takes some 20 ns for each. */
 int moat_stats(struct moat_stats *s, size_t size);
 
 /* Fills *s for class number `index`, from 0. Returns 0, or -1 with errno EINVAL when there is no such
  * class or size is not sizeof *s. */
 int moat_class_stats(size_t index, struct moat_class_stats *s, size_t size);
 
-/* Writes the figures of moat_stats as text to file descriptor fd; allocates nothing. */
+/* The same for shard number `index`, from 0. */
+int moat_shard_stats(size_t index, struct moat_shard_stats *s, size_t size);
+
+/* Writes the figures of moat_stats, of each class and each shard to file descriptor fd: as a table for people, as one
+ * line of JSON, or as OpenMetrics text, which node_exporter's textfile collector reads too. Allocates nothing. */
+enum moat_stats_form { MOAT_STATS_TABLE, MOAT_STATS_JSON, MOAT_STATS_OPENMETRICS };
+void moat_stats_write(int fd, enum moat_stats_form form);
+
+/* The table. */
 void moat_stats_print(int fd);
+
+/* Writes to fd the sampled chunks that are live, with the stacks of their allocation, as a heap profile that pprof
+ * reads, scaled by option sample_rate. Of small chunks: those above 32 KiB are not sampled. Returns 0, or -1 with errno
+ * EIO when not all could be written. Allocates nothing. This function alone may be called in a signal handler. See
+ * docs/STATISTICS.md. */
+int moat_profile_dump(int fd);
 
 /* "moat MAJOR.MINOR.PATCH"; constant. */
 const char *moat_version(void);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/sight.h"
 #include "base/base.h"
 #include "front/front.h"
 #include "front/stats.h"
@@ -30,6 +31,17 @@ static void write_sizes(FILE *out, size_t classes)
     fputs("</sizes>\n", out);
 }
 
+/* <element name="v" ...: the n figures at v, called as the words at names, `step` words a figure. */
+static void write_element(FILE *out, const char *element, const char *name, const size_t *v, size_t n, unsigned step)
+{
+    fprintf(out, "<%s", element);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, " %s=\"%zu\"", name, v[i]);
+        for (unsigned j = 0; j < step; j++)
+            name += strlen(name) + 1;
+    }
+}
+
 static void write_classes(FILE *out, size_t classes)
 {
     for (size_t i = 0; i < classes; i++) {
@@ -38,9 +50,8 @@ static void write_classes(FILE *out, size_t classes)
             continue;
         if (c.live_count == 0 && c.cached_count == 0 && c.quarantined_count == 0 && c.slab_count == 0)
             continue;
-        fprintf(out, "  <class slot=\"%zu\" largest=\"%zu\" live=\"%zu\" ", c.slot, c.largest, c.live_count);
-        fprintf(out, "cached=\"%zu\" quarantined=\"%zu\" slabs=\"%zu\"/>\n", c.cached_count, c.quarantined_count,
-                c.slab_count);
+        write_element(out, "class", mo_stats_class_names, &c.slot, sizeof c / sizeof c.slot, 1);
+        fputs("/>\n", out);
     }
 }
 
@@ -84,13 +95,8 @@ MO_EXPORT int malloc_info(int options, FILE *out)
     write_totals(out, &s, fast_count, rest);
     fprintf(out, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", s.large_count, s.large);
     write_system(out, s.slabs + s.large, s.reserved + s.large);
-    fprintf(out,
-            "<moat version=\"%d.%d.%d\" allocated=\"%zu\" live=\"%zu\" cached=\"%zu\" quarantined=\"%zu\" "
-            "large=\"%zu\" large_waiting=\"%zu\" slabs=\"%zu\" purged=\"%zu\" guards=\"%zu\" metadata=\"%zu\" "
-            "reserved=\"%zu\" resident=\"%zu\" mappings=\"%zu\" threads=\"%zu\" shards=\"%zu\">\n",
-            MOAT_VERSION_MAJOR, MOAT_VERSION_MINOR, MOAT_VERSION_PATCH, s.allocated, s.live_count, s.cached,
-            s.quarantined, s.large, s.large_waiting, s.slab_count, s.purged_count, s.guard_count, s.metadata,
-            s.reserved, s.resident, s.mappings_count, s.threads_count, s.shards_count);
+    write_element(out, "moat", mo_stats_names, &s.allocated, sizeof s / sizeof s.size - 1, 2);
+    fputs(">\n", out);
     write_classes(out, s.classes_count);
     fputs("</moat>\n</malloc>\n", out);
     return 0;

@@ -51,7 +51,7 @@ MO_EXPORT int moat_stats(struct moat_stats *s, size_t size)
         return refuse(EINVAL);
     mo_front_start();
     memset(&now, 0, sizeof now);
-    mo_front_stats(&now);
+    mo_front_stats_all(&now);
     now.size = sizeof now;
     memset(s, 0, size);
     memcpy(s, &now, mo_min(size, sizeof now));
@@ -66,6 +66,11 @@ MO_EXPORT int moat_class_stats(size_t index, struct moat_class_stats *s, size_t 
     if (!mo_front_class_stats(index, s))
         return refuse(EINVAL);
     return 0;
+}
+
+MO_EXPORT int moat_shard_stats(size_t index, struct moat_shard_stats *s, size_t size)
+{
+    return size == sizeof *s && mo_front_shard_stats(index, s) ? 0 : refuse(EINVAL);
 }
 
 MO_EXPORT moat_report_callback *moat_set_report_callback(moat_report_callback *callback)

@@ -1,18 +1,15 @@
-/* moat_stats_print: the heap's figures as text. And what options stats and check_at_exit do when the process exits.
+/* The heap's figures as text, in three forms made of one list (front/stats.def).
  *
- * Allocates nothing and uses write(2) only, so that it works after stdio and the program's own exit
- * routines are through.
+ * Allocates nothing and uses write(2) only, so that it works after stdio and the program's own exit routines are
+ * through. The counters are gauges: the older text format, which node_exporter reads, and OpenMetrics disagree on how
+ * a counter is named, and rate() is the same for both.
  */
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/stat.h>
-
 #include "api/names.h"
+#include "api/sight.h"
 #include "base/base.h"
-#include "diag/report.h"
 #include "diag/sealed.h"
 #include "front/front.h"
 #include "front/stats.h"
@@ -20,180 +17,219 @@
 #include "os/os.h"
 
 enum {
-    LINE_MAX_BYTES = 160,
-    LABEL_WIDTH = 14,
-    NUMBER_WIDTH = 14,
-    HIGH_FD = 200, /* out of the way of programs that count on the numbers below */
+    LABEL_WIDTH = 22,
+    NUMBER_WIDTH = 16,
+    COLUMN_WIDTH = 13,
 };
 
-/* One line in the making. */
-struct line {
-    char buf[LINE_MAX_BYTES];
-    struct mo_text text;
-    bool lost; /* the reader of lines before has gone, or waits for ever */
+/* Name and help of each figure, in the order of struct moat_stats behind its size. */
+const char mo_stats_names[] =
+#define STAT(member, name, help) name "\0" help "\0"
+#include "front/stats.def"
+#undef STAT
+    ;
+enum {
+    STAT_SIZE, /* the first member */
+#define STAT(member, name, help) STAT_##member,
+#include "front/stats.def"
+#undef STAT
+    STAT_END
 };
+#define STAT(member, name, help)                                                            \
+    _Static_assert(offsetof(struct moat_stats, member) == STAT_##member * sizeof(size_t) && \
+                       sizeof(name help) < MO_OUT_ROW - sizeof "# HELP moat_ ",             \
+                   "stats.def has the members in their order");
+#include "front/stats.def"
+#undef STAT
+_Static_assert(sizeof(struct moat_stats) == STAT_END * sizeof(size_t), "stats.def has all members");
 
-static void line_start(struct line *l)
+/* The same of each class and each shard: the label, then the figures. */
+const char mo_stats_class_names[] = "slot\0largest\0live\0cached\0quarantined\0slabs\0";
+static const char shard_figures[] = "shard\0slabs_bytes\0taken_bytes\0purged_slabs\0";
+enum { CLASS_FIGURES = 6, SHARD_FIGURES = 4 };
+_Static_assert(sizeof(struct moat_class_stats) == CLASS_FIGURES * sizeof(size_t), "all of them");
+_Static_assert(sizeof(struct moat_shard_stats) == (SHARD_FIGURES - 1) * sizeof(size_t), "all but the label");
+
+void mo_out_start(struct mo_out *o, int fd)
 {
-    l->text.at = l->buf;
-    l->text.end = l->buf + sizeof l->buf - 1; /* leaves room for the newline */
+    o->fd = fd;
+    o->bad = fd < 0;
+    o->text = (struct mo_text){o->buf, o->buf + sizeof o->buf};
 }
 
-static void line_write(struct line *l, int fd)
+void mo_out_flush(struct mo_out *o)
 {
-    *l->text.at++ = '\n';
-    l->lost = l->lost || !mo_os_write(fd, l->buf, (size_t)(l->text.at - l->buf));
-    line_start(l);
+    o->bad = o->bad || !mo_os_write(o->fd, o->buf, (size_t)(o->text.at - o->buf)); /* which may wait each time */
+    o->text.at = o->buf;
 }
 
-static void put_spaces(struct line *l, size_t n)
+static void put(struct mo_out *o, const char *s)
+{
+    mo_text_string(&o->text, s);
+}
+
+static void end_row(struct mo_out *o, const char *s)
+{
+    put(o, s);
+    if (o->text.end - o->text.at < MO_OUT_ROW)
+        mo_out_flush(o);
+}
+
+static const char *next(const char *name)
+{
+    return name + strlen(name) + 1;
+}
+
+static void put_spaces(struct mo_out *o, size_t n)
 {
     while (n-- > 0)
-        mo_text_string(&l->text, " ");
+        put(o, " ");
 }
 
-/* v in decimal, its end at column `width` from here. */
-static void put_number(struct line *l, uint64_t v, size_t width)
+/* v, its end at column `width` from here. */
+static void put_number(struct mo_out *o, uint64_t v, size_t width)
 {
     size_t digits = 1;
     for (uint64_t rest = v; rest >= 10; rest /= 10)
         digits++;
-    put_spaces(l, width > digits ? width - digits : 0);
-    mo_text_decimal(&l->text, v);
+    put_spaces(o, width > digits ? width - digits : 0);
+    mo_text_decimal(&o->text, v);
 }
 
-static void put_label(struct line *l, const char *label, size_t width)
+/* a name b v c */
+static void put_row(struct mo_out *o, const char *a, const char *name, const char *b, size_t v, const char *c)
 {
-    size_t n = strlen(label);
-    mo_text_string(&l->text, label);
-    put_spaces(l, width > n ? width - n : 0);
+    put(o, a);
+    put(o, name);
+    put(o, b);
+    mo_text_decimal(&o->text, v);
+    end_row(o, c);
 }
 
-/* "label  value  remark", with a count between the two halves of the remark where `after` is given. */
-static void print_row(struct line *l, int fd, const char *label, size_t v, const char *before, size_t count,
-                      const char *after)
+/* Figures of class or shard number i, with the label first; false behind the last. */
+static bool get(bool class, size_t i, size_t *figure)
 {
-    put_spaces(l, 2);
-    put_label(l, label, LABEL_WIDTH);
-    put_number(l, v, NUMBER_WIDTH);
-    put_spaces(l, 2);
-    mo_text_string(&l->text, before);
-    if (after != NULL) {
-        mo_text_decimal(&l->text, count);
-        mo_text_string(&l->text, after);
+    figure[0] = i;
+    return class ? mo_front_class_stats(i, (struct moat_class_stats *)(void *)figure)
+                 : mo_front_shard_stats(i, (struct moat_shard_stats *)(void *)(figure + 1));
+}
+
+/* Columns, or "name":[{"slot":32,...},...] */
+static void put_list(struct mo_out *o, bool json, bool class)
+{
+    size_t figure[CLASS_FIGURES], n = class ? CLASS_FIGURES : SHARD_FIGURES;
+    const char *names = class ? mo_stats_class_names : shard_figures, *name = names;
+    put(o, !json ? "" : class ? ",\"classes\":[" : "],\"by_shard\":[");
+    for (size_t j = 0; !json && j < n; j++, name = next(name)) {
+        put_spaces(o, COLUMN_WIDTH - strlen(name));
+        put(o, name);
     }
-    line_write(l, fd);
-}
-
-static void print_heap(struct line *l, int fd, const struct moat_stats *s)
-{
-    print_row(l, fd, "allocated", s->allocated, "bytes in ", s->live_count, " live chunks");
-    print_row(l, fd, "large", s->large, "of these, in ", s->large_count, " mappings of their own");
-    print_row(l, fd, "cached", s->cached, "bytes ready in the caches of ", s->threads_count, " threads");
-    print_row(l, fd, "quarantined", s->quarantined, "freed bytes that wait in them", 0, NULL);
-    print_row(l, fd, "large waiting", s->large_waiting, "bytes of address space of freed large mappings", 0, NULL);
-    print_row(l, fd, "slabs", s->slabs, "bytes open in ", s->slab_count, " slabs");
-    print_row(l, fd, "purged", s->purged_count, "slabs given back to the system so far", 0, NULL);
-    print_row(l, fd, "guards", s->guard_count, "in place", 0, NULL);
-    print_row(l, fd, "mappings", s->mappings_count, "held by moat", 0, NULL);
-    print_row(l, fd, "metadata", s->metadata, "bytes of tables and caches", 0, NULL);
-    print_row(l, fd, "reserved", s->reserved, "bytes of address space for small chunks, in ", s->shards_count,
-              " shards");
-    print_row(l, fd, "resident", s->resident, "bytes of the whole process", 0, NULL);
-}
-
-static void print_classes(struct line *l, int fd, size_t count)
-{
-    static const char *const titles[] = {"up to", "slot", "live", "cached", "quarantined", "slabs"};
-    for (size_t i = 0; i < MO_ARRAY_LEN(titles); i++) {
-        put_spaces(l, 12 - strlen(titles[i]));
-        mo_text_string(&l->text, titles[i]);
-    }
-    line_write(l, fd);
-    for (size_t i = 0; i < count; i++) {
-        struct moat_class_stats c;
-        if (!mo_front_class_stats(i, &c))
+    for (size_t i = 0; get(class, i, figure); i++) {
+        name = names;
+        if (!json && class && (figure[2] | figure[3] | figure[4] | figure[5]) == 0)
             continue;
-        if (c.live_count == 0 && c.cached_count == 0 && c.quarantined_count == 0 && c.slab_count == 0)
-            continue;
-        const size_t columns[] = {c.largest, c.slot, c.live_count, c.cached_count, c.quarantined_count, c.slab_count};
-        for (size_t j = 0; j < MO_ARRAY_LEN(columns); j++)
-            put_number(l, columns[j], 12);
-        line_write(l, fd);
+        end_row(o, !json ? "\n" : i != 0 ? ",{" : "{");
+        for (size_t j = 0; j < n; j++, name = next(name)) {
+            if (json)
+                put_row(o, j != 0 ? ",\"" : "\"", name, "\":", figure[j], "");
+            else
+                put_number(o, figure[j], COLUMN_WIDTH);
+        }
+        put(o, json ? "}" : "");
     }
+    put(o, json ? "" : "\n");
+}
+
+static void put_help(struct mo_out *o, const char *part, const char *name, const char *help)
+{
+    put(o, "# HELP moat_");
+    put(o, part);
+    put(o, name);
+    put(o, " ");
+    put(o, help);
+    put(o, "\n# TYPE moat_");
+    put(o, part);
+    put(o, name);
+    end_row(o, " gauge\n");
+}
+
+static void put_families(struct mo_out *o, bool class)
+{
+    const char *part = class ? "class_" : "shard_", *name = class ? mo_stats_class_names : shard_figures;
+    size_t figure[CLASS_FIGURES];
+    for (size_t j = 1; j < (class ? CLASS_FIGURES : SHARD_FIGURES); j++) {
+        name = next(name);
+        put_help(o, part, name, "of each");
+        for (size_t i = 0; get(class, i, figure); i++) {
+            put(o, "moat_");
+            put(o, part);
+            put_row(o, name, class ? "{slot" : "{shard", "=\"", figure[0], "\"} ");
+            put_row(o, "", "", "", figure[j], "\n");
+        }
+    }
+}
+
+/* The figures of the whole heap, in any form. */
+static void put_all(struct mo_out *o, unsigned form, const struct moat_stats *s)
+{
+    const char *name = mo_stats_names, *help;
+    for (const size_t *v = &s->size + 1; v < &s->size + STAT_END; v++, name = next(help)) {
+        help = next(name);
+        if (form == MOAT_STATS_OPENMETRICS) {
+            put_help(o, "", name, help);
+            put(o, "moat_");
+        } else {
+            put(o, form == MOAT_STATS_JSON ? ",\"" : "  ");
+        }
+        if (form == MOAT_STATS_TABLE) {
+            put(o, name);
+            put_number(o, *v, LABEL_WIDTH + NUMBER_WIDTH - strlen(name));
+            put(o, "  ");
+            put(o, help);
+            end_row(o, "\n");
+        } else {
+            put_row(o, "", name, form == MOAT_STATS_JSON ? "\":" : " ", *v, form == MOAT_STATS_JSON ? "" : "\n");
+        }
+    }
+}
+
+bool mo_stats_write(int fd, unsigned form)
+{
+    struct moat_stats s;
+    struct mo_out o;
+    bool json = form == MOAT_STATS_JSON;
+    mo_out_start(&o, fd);
+    mo_front_start();
+    mo_front_stats_all(&s);
+    if (form != MOAT_STATS_OPENMETRICS) {
+        put_row(&o, json ? "{\"version\":\"" : "", moat_version(), json ? "\",\"process\":" : ": heap of process ",
+                (size_t)mo_os_process_id(), json ? ",\"profile\":\"" : ", profile ");
+        put(&o, mo_profile_names[mo_sealed.options.profile]);
+        end_row(&o, json ? "\"" : "\n");
+    }
+    put_all(&o, form, &s);
+    for (unsigned class = 1; class < 2; class--) {
+        if (form == MOAT_STATS_OPENMETRICS)
+            put_families(&o, class);
+        else
+            put_list(&o, json, class);
+    }
+    put(&o, form == MOAT_STATS_OPENMETRICS ? "# EOF\n" : json ? "]}\n" : "");
+    mo_out_flush(&o);
+    return !o.bad;
+}
+
+MO_EXPORT void moat_stats_write(int fd, enum moat_stats_form form)
+{
+    (void)!mo_stats_write(fd, form);
 }
 
 MO_EXPORT void moat_stats_print(int fd)
 {
-    struct moat_stats s;
-    struct line l;
-
-    mo_front_start();
-    memset(&s, 0, sizeof s);
-    mo_front_stats(&s);
-    l.lost = false;
-    line_start(&l);
-    mo_text_string(&l.text, moat_version());
-    mo_text_string(&l.text, ": heap of process ");
-    mo_text_signed(&l.text, mo_os_process_id());
-    mo_text_string(&l.text, ", profile ");
-    mo_text_string(&l.text, mo_profile_names[mo_sealed.options.profile]);
-    line_write(&l, fd);
-    print_heap(&l, fd, &s);
-    print_classes(&l, fd, s.classes_count);
+    (void)!mo_stats_write(fd, MOAT_STATS_TABLE);
 }
 
 MO_EXPORT void malloc_stats(void)
 {
     moat_stats_print(STDERR_FILENO);
-}
-
-/* Where statistics and reports go at exit: the file that was stderr at start. Many programs close descriptor 2 on their
- * way out, and some reuse its number for their own files, which must not get our text. */
-static struct {
-    struct stat file;
-    int copy;
-    long process; /* the one that was started, not a forked child */
-} exit_output = {.copy = -1};
-
-static bool is_exit_output(int fd)
-{
-    struct stat now;
-    return fstat(fd, &now) == 0 && now.st_dev == exit_output.file.st_dev && now.st_ino == exit_output.file.st_ino;
-}
-
-__attribute__((constructor)) static void keep_stderr(void)
-{
-    mo_front_start();
-    exit_output.process = mo_os_process_id();
-    if ((mo_sealed.options.stats != MO_STATS_OFF || mo_sealed.options.check_at_exit != MO_CHECK_OFF) &&
-        fstat(STDERR_FILENO, &exit_output.file) == 0)
-        exit_output.copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_FD);
-}
-
-static void print_at_exit(void)
-{
-    if (mo_sealed.options.stats != MO_STATS_EXIT)
-        return;
-    if (is_exit_output(STDERR_FILENO))
-        moat_stats_print(STDERR_FILENO);
-    else if (exit_output.copy >= 0 && is_exit_output(exit_output.copy))
-        moat_stats_print(exit_output.copy);
-}
-
-static void check_at_exit(void)
-{
-    size_t when = mo_sealed.options.check_at_exit;
-    if (when == MO_CHECK_OFF || (when == MO_CHECK_MAIN && mo_os_process_id() != exit_output.process))
-        return;
-    if (exit_output.copy >= 0 && is_exit_output(exit_output.copy) && fcntl(STDERR_FILENO, F_GETFD) < 0)
-        (void)dup2(exit_output.copy, STDERR_FILENO); /* nobody's any more */
-    mo_check_exit();
-}
-
-/* Priority 101 is the last of this object's destructors to run; libc runs those of a preloaded library last. */
-__attribute__((destructor(101))) static void at_exit(void)
-{
-    print_at_exit();
-    check_at_exit();
 }

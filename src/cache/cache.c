@@ -11,6 +11,8 @@ static struct mo_lock pool_lock;
 static struct mo_cache *all, *idle[2]; /* idle: threads', heaps' */
 static size_t cache_count, idle_count, heap_count;
 
+const struct mo_cache_places mo_cache_places = {&all, &cache_count};
+
 void mo_cache_start(void)
 {
     mo_sealed.cache_bytes = mo_align_up(sizeof(struct mo_cache), MO_CACHE_LINE);

@@ -39,10 +39,18 @@ struct mo_cache {
     /* Guarded by the pool's lock: */
     struct mo_cache *next;      /* all caches ever made, linked */
     struct mo_cache *next_idle; /* the pool */
+    size_t frees;               /* about: added up when the stream is refilled. The thread's own, read by others */
     bool in_use;
     bool wiped;     /* by the kernel in a forked child: the stream */
     unsigned forks; /* a heap's: forks before its last use */
 };
+
+/* For a look from outside: the list of all caches, and how many there are. */
+struct mo_cache_places {
+    struct mo_cache *const *all;
+    const size_t *count;
+};
+extern const struct mo_cache_places mo_cache_places;
 
 #define MO_CACHE_EMPTY_TOP (offsetof(struct mo_cache, empty) + sizeof(uintptr_t))
 

@@ -57,7 +57,7 @@ void mo_option_text_allowed(struct mo_text *t, const struct mo_option_info *opti
 {
     if (option->kind == MO_OPTION_BOOL) {
         mo_text_string(t, "yes, no");
-    } else if (option->kind == MO_OPTION_ENUM) {
+    } else if (option->values != NULL) {
         text_words(t, option->values, SIZE_MAX);
     } else if (option->kind == MO_OPTION_TEXT) {
         mo_text_string(t, "up to ");

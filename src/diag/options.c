@@ -18,7 +18,7 @@
 /* The words bound an enum's values, so lowest and highest say nothing. */
 #define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost) \
     ENTRY(name, MO_OPTION_ENUM, values, 0, 0, production, strict, fuzz, embedded)
-#define OPTION_TEXT(name, size, help, cost) ENTRY(name, MO_OPTION_TEXT, NULL, 0, (size)-1, 0)
+#define OPTION_TEXT(name, size, values, help, cost) ENTRY(name, MO_OPTION_TEXT, values, 0, (size)-1, 0)
 
 const struct mo_option_info mo_option_table[] = {
 #include "diag/options.def"
@@ -83,7 +83,13 @@ static bool is_separator(char c)
     return c == ' ' || c == '\t' || c == ',' || c == ':' || c == '\n' || c == '\r';
 }
 
-/* Takes the next word from *text, past separators and comments; false at the end. */
+static bool is_word_end(char c)
+{
+    return c == '\0' || c == '#' || is_separator(c);
+}
+
+/* Takes the next word from *text, past separators and comments; false at the end. A colon and a number are part of a
+ * path before them: stats=/run/heap.prom:15. */
 static bool next_word(const char **text, struct word *w)
 {
     const char *at = *text;
@@ -95,11 +101,14 @@ static bool next_word(const char **text, struct word *w)
     }
     w->name = at;
     w->value = NULL;
-    while (*at != '\0' && *at != '#' && !is_separator(*at)) {
+    while (!is_word_end(*at)) {
         if (*at == '=' && w->value == NULL)
             w->value = at + 1;
         at++;
     }
+    size_t digits = *at == ':' && w->value != NULL && *w->value == '/' ? strspn(at + 1, "0123456789") : 0;
+    if (digits != 0 && is_word_end(at[1 + digits]))
+        at += 1 + digits;
     w->name_size = (size_t)((w->value != NULL ? w->value - 1 : at) - w->name);
     w->value_size = w->value != NULL ? (size_t)(at - w->value) : 0;
     *text = at;
@@ -317,13 +326,34 @@ static MO_COLD void complain_value(struct source *s, const struct word *w, const
     complain(s, line, &t);
 }
 
+size_t mo_options_path(const char *text, size_t n, size_t *path)
+{
+    uint64_t v = 0;
+    *path = text[0] == '/' ? n : 0;
+    for (size_t colon = *path; colon > 0; colon--)
+        if (text[colon - 1] == ':' && read_number(text + colon, n - colon, false, &v) && v <= MO_STATS_MOST) {
+            *path = colon - 1;
+            return (size_t)v;
+        }
+    return 0;
+}
+
+/* A text that is one of certain words, or a path, which needs a number where the words say so. */
+static bool has_form(const struct mo_option_info *option, const char *text, size_t n)
+{
+    size_t path, number = mo_options_path(text, n, &path);
+    if (option->values == NULL || n == 0)
+        return true;
+    return path != 0 ? number != 0 || option->values[0] == 'n' : read_enum(text, n, option->values, &path);
+}
+
 /* Sets an option; false, and its value as before, when the n bytes at text are not allowed. */
 static bool set(struct mo_options *o, const struct mo_option_info *option, const char *text, size_t n)
 {
     size_t *value = value_of(o, option);
     if (option->kind != MO_OPTION_TEXT)
         return mo_option_read(option, text, n, value);
-    if (n > option->highest)
+    if (n > option->highest || !has_form(option, text, n))
         return false;
     memset(value, 0, option->highest + 1);
     memcpy(value, text, n);

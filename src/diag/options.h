@@ -38,9 +38,8 @@ enum mo_check_when { MO_CHECK_OFF, MO_CHECK_MAIN, MO_CHECK_ALL };
 enum mo_handle_segv { MO_SEGV_OFF, MO_SEGV_ON, MO_SEGV_LATE };
 enum mo_align_choice { MO_ALIGN_STRICT, MO_ALIGN_NATURAL };
 enum mo_check_what { MO_CHECK_NOTHING, MO_CHECK_DST, MO_CHECK_BOTH };
-enum mo_stats_when { MO_STATS_OFF, MO_STATS_EXIT };
 
-enum { MO_LOG_PATH_SIZE = 128 };
+enum { MO_LOG_PATH_SIZE = 128, MO_PATH_SIZE = 64, MO_STATS_MOST = 86400 /* seconds */ };
 
 /* One member for each option, in the order of options.def: of type size_t, but for texts. */
 struct mo_options {
@@ -79,6 +78,10 @@ void mo_options_default(struct mo_options *o, enum mo_profile p);
 /* Applies one source's text. Complaints name `source`. With complain NULL bad words pass in silence.
  * Returns the number of bad words. */
 unsigned mo_options_parse(struct mo_options *o, const char *text, const char *source, mo_option_complain *complain);
+
+/* Of the n bytes of a text /PATH or /PATH:NUMBER the number, or 0, and in *path the bytes of the path; 0 there: it is
+ * neither. */
+size_t mo_options_path(const char *text, size_t n, size_t *path);
 
 /* Finds the last valid profile=P in text; `none` when there is none. */
 enum mo_profile mo_options_profile(const char *text, enum mo_profile none);

@@ -349,6 +349,8 @@ static bool take_turn(unsigned *taken)
            __atomic_fetch_add(taken, 1, __ATOMIC_RELAXED) < MO_WARNINGS;
 }
 
+size_t mo_warnings;
+
 MO_COLD void mo_report_warning(bool foreign, const char *action, uintptr_t address, const struct mo_report_chunk *chunk,
                                const char *detail)
 {
@@ -361,6 +363,7 @@ MO_COLD void mo_report_warning(bool foreign, const char *action, uintptr_t addre
                         .offset = PTRDIFF_MIN,
                         .detail = detail,
                         .warning = true};
+    __atomic_add_fetch(&mo_warnings, 1, __ATOMIC_RELAXED);
     if (!take_turn(&counts[foreign]) || !become_reporter(true, false))
         return;
     int saved = errno;

@@ -42,6 +42,9 @@ enum { MO_WARNINGS = 8 };
 MO_COLD void mo_report_warning(bool foreign, const char *action, uintptr_t address, const struct mo_report_chunk *chunk,
                                const char *detail);
 
+/* How many there were, written or not; atomic. */
+extern size_t mo_warnings;
+
 /* A bad access that the CPU has met, reported from a SIGSEGV or SIGBUS handler, which then goes on to the program's
  * own handler or the signal's default. ucontext: the handler's third argument. */
 enum mo_access { MO_ACCESS_UNKNOWN, MO_ACCESS_READ, MO_ACCESS_WRITE };

@@ -5,6 +5,7 @@
 #include "front/guarded.h"
 #include "front/hot_names.h"
 #include "front/slow.h"
+#include "mem/large.h"
 
 enum {
     LOOKS = 12,      /* in a row that must find the same before it is reported: with rests up to a millisecond in all */
@@ -228,6 +229,47 @@ static void check_cache(const struct mo_cache *c, bool *patient, const char *act
         check_listed(c, class, k->random_at, k->fifo_end, NULL, patient, action);
         check_listed(c, class, k->ready_at, ready, top, patient, action);
     }
+}
+
+static size_t requested_of(const struct mo_slab *slab, bool *patient)
+{
+    const struct mo_class *k = &mo_sealed.classes[slab->class];
+    size_t sum = 0;
+    if (slab->class == MO_CLASS_ZERO)
+        return 0;
+    enum mo_hold hold = mo_arena_hold(slab, *patient);
+    *patient = *patient && hold != MO_LOCKED;
+    if (hold != MO_HELD)
+        return 0;
+    for (unsigned i = 0; i < slab->introduced; i++) {
+        uintptr_t slot = slab->base + MO_HEADER + (size_t)i * k->stride;
+        if ((load_state(mo_state_of(mo_granule_of(slot), k, slot)) & MO_STATE_LIVE) != 0)
+            sum += k->stride - MO_HEADER - mo_min(mo_header_slack(mo_load64(slot)), k->stride - MO_HEADER);
+    }
+    mo_arena_let_go(slab);
+    return sum;
+}
+
+size_t mo_requested(void)
+{
+    struct mo_large l;
+    const struct mo_pool_slot *g;
+    size_t sum = 0, at = 0;
+    bool patient = true;
+    for (size_t number = 1; number < mo_heap_slab_count(); number++)
+        sum += requested_of(&mo_sealed.slabs[number], &patient);
+    if (mo_large_hold()) {
+        while (mo_large_next_locked(&at, &l))
+            sum += l.n;
+        mo_large_unlock();
+    }
+    at = 0;
+    if (mo_pool_hold()) {
+        while ((g = mo_pool_next_locked(&at, true)) != NULL)
+            sum += g->n;
+        mo_pool_unlock();
+    }
+    return sum;
 }
 
 static size_t check_all(const char *action, bool known)

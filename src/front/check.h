@@ -21,4 +21,7 @@ void mo_check_shard(int shard, const char *action);
 /* Verifies the slots on both sides of a place, whose slab is open. */
 void mo_check_neighbours(const struct mo_place *place, const struct mo_cache *c, const char *action);
 
+/* Bytes requested of all live chunks; of those aligned to more than 16 their slots. */
+size_t mo_requested(void);
+
 #endif

@@ -156,7 +156,9 @@ static void tend(struct mo_cache *c, unsigned class)
         mo_thread_flush(c, class);
     if (c->random->left < k->draw) {
         mo_random_refill(c->random);
-        mo_sampler_charge(c, MO_RANDOM_WINDOW / k->draw); /* each free draws */
+        size_t n = MO_RANDOM_WINDOW / k->draw; /* each free draws */
+        __atomic_store_n(&c->frees, c->frees + n, __ATOMIC_RELAXED);
+        mo_sampler_charge(c, (ptrdiff_t)n);
     }
 }
 

@@ -2,33 +2,52 @@
 
 #include <string.h>
 
+#include "arena/bin.h"
 #include "cache/cache.h"
+#include "diag/report.h"
+#include "front/check.h"
 #include "front/front.h"
 #include "guard/pool.h"
 #include "mem/large.h"
 #include "moat/moat.h"
 
+struct bins {
+    size_t taken, taken_bytes, slab_count, slab_bytes, purged;
+};
+
+static void add_bin(struct bins *s, int shard, unsigned class)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
+    mo_lock(&b->lock);
+    size_t taken = b->taken, open = b->open_count;
+    s->purged += b->purged;
+    mo_unlock(&b->lock);
+    s->taken += taken;
+    s->slab_count += open;
+    if (class != MO_CLASS_ZERO) { /* its slabs have no pages */
+        s->taken_bytes += taken * k->stride;
+        s->slab_bytes += open * k->slab_bytes;
+    }
+}
+
 static void count_class(unsigned class, struct moat_class_stats *s)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
-    size_t taken = 0;
+    struct bins bins = {0};
+    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
+        add_bin(&bins, shard, class);
     memset(s, 0, sizeof *s);
     s->slot = class == MO_CLASS_ZERO ? 0 : k->stride;
     s->largest = class == MO_CLASS_ZERO ? 0 : k->stride - MO_HEADER;
-    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++) {
-        struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
-        mo_lock(&b->lock);
-        taken += b->taken;
-        s->slab_count += b->open_count;
-        mo_unlock(&b->lock);
-    }
+    s->slab_count = bins.slab_count;
     for (const struct mo_cache *c = mo_cache_next(NULL); c != NULL; c = mo_cache_next(c)) {
         s->cached_count += mo_cache_ready(c, class);
         s->quarantined_count += mo_cache_waiting(c, k);
     }
     /* Other threads go on meanwhile: never let a difference wrap. */
     size_t away = s->cached_count + s->quarantined_count;
-    s->live_count = taken > away ? taken - away : 0;
+    s->live_count = bins.taken > away ? bins.taken - away : 0;
 }
 
 bool mo_front_class_stats(size_t index, struct moat_class_stats *s)
@@ -39,11 +58,15 @@ bool mo_front_class_stats(size_t index, struct moat_class_stats *s)
     return true;
 }
 
-static void count_purged(struct moat_stats *s)
+bool mo_front_shard_stats(size_t index, struct moat_shard_stats *s)
 {
-    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
-        for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++)
-            s->purged_count += __atomic_load_n(&mo_sealed.shards[shard].bins[class].purged, __ATOMIC_RELAXED);
+    struct bins bins = {0};
+    if (!mo_front_start() || index >= mo_sealed.shard_count)
+        return false;
+    for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++)
+        add_bin(&bins, (int)index, class);
+    *s = (struct moat_shard_stats){bins.slab_bytes, bins.taken_bytes, bins.purged};
+    return true;
 }
 
 void mo_front_stats(struct moat_stats *s)
@@ -65,9 +88,15 @@ void mo_front_stats(struct moat_stats *s)
         if (class.slot == 0)
             continue; /* malloc(0)'s slabs have no pages */
         s->slab_count += class.slab_count;
-        s->slabs += class.slab_count * mo_sealed.classes[i + MO_CLASS_FIRST].slab_bytes;
     }
-    count_purged(s);
+    struct bins bins = {0}; /* those of heaps included */
+    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
+        for (unsigned i = MO_CLASS_FIRST; i < MO_CLASSES; i++)
+            add_bin(&bins, shard, i);
+    s->slabs = bins.slab_bytes;
+    s->purged_count = bins.purged;
+    for (const struct mo_cache *c = mo_cache_next(NULL); c != NULL; c = mo_cache_next(c))
+        s->frees_count += __atomic_load_n(&c->frees, __ATOMIC_RELAXED);
     mo_heap_figures(&heap);
     mo_large_figures(&large);
     mo_pool_figures(&pool);
@@ -87,4 +116,16 @@ void mo_front_stats(struct moat_stats *s)
     s->mappings_count = heap.mappings + 2 * large.live_count + large.waiting_count + (pool.taken != 0);
     s->shards_count = mo_sealed.shard_count;
     s->classes_count = MO_CLASSES - MO_CLASS_FIRST;
+    s->active = s->slabs + large.live_bytes + pool.live_bytes;
+    s->retained = __atomic_load_n(&mo_spare_bytes, __ATOMIC_RELAXED);
+    s->sampled_count = pool.taken;
+    s->unsampled_count = pool.missed;
+    s->warnings_count = __atomic_load_n(&mo_warnings, __ATOMIC_RELAXED);
+}
+
+void mo_front_stats_all(struct moat_stats *s)
+{
+    mo_front_stats(s);
+    s->requested = mo_requested();
+    s->fragmentation = (size_t)((s->active - mo_min(s->requested, s->active)) * (uint64_t)1000 / mo_max(s->active, 1));
 }

@@ -37,7 +37,7 @@ static size_t kind_count;
 static struct mo_pool_slot *table;
 static struct mo_pool_stacks *stacks;
 static uint32_t *queue;
-static size_t live_bytes, live_count, taken;
+static size_t live_bytes, live_count, taken, missed;
 static bool refused; /* no address space: there will be no pool */
 static bool frozen;  /* atomic */
 
@@ -270,8 +270,8 @@ struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r)
         g->align = align > PLAIN ? (uint32_t)align : 0;
         place(g, n, needs, mo_random_below(r, 100) >= mo_sealed.options.sample_left);
         live_bytes += g->open_size;
-        taken++;
     }
+    *(g != NULL ? &taken : &missed) += 1;
     mo_unlock(&pool_lock);
     if (g == NULL || open_pages(g))
         return g;
@@ -351,6 +351,9 @@ void mo_pool_freeze(void)
     __atomic_store_n(&frozen, true, __ATOMIC_RELAXED);
 }
 
+const struct mo_pool_places mo_pool_places = {&live_bytes, &live_count,           &taken,         &missed,
+                                              &kind_count, &kinds[0].queue_count, sizeof kinds[0]};
+
 void mo_pool_figures(struct mo_pool_figures *f)
 {
     *f = (struct mo_pool_figures){0};
@@ -363,6 +366,7 @@ void mo_pool_figures(struct mo_pool_figures *f)
         f->table_bytes += k->used * (sizeof *table + sizeof *queue + sizeof *stacks);
     }
     f->taken = taken;
+    f->missed = missed;
     mo_unlock(&pool_lock);
 }
 

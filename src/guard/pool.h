@@ -80,11 +80,20 @@ MO_INLINE bool mo_pool_holds(uintptr_t p)
     return mo_unlikely(p - __atomic_load_n(&mo_pool_base, __ATOMIC_RELAXED) < size);
 }
 
+/* For a look from outside. */
+struct mo_pool_places {
+    const size_t *live_bytes, *live_count, *taken, *missed, *kind_count;
+    const size_t *queue_count; /* of the first kind; the next is kind_size bytes on */
+    size_t kind_size;
+};
+extern const struct mo_pool_places mo_pool_places;
+
 struct mo_pool_figures {
     size_t live_bytes, live_count; /* open pages, slots that the program has */
     size_t waiting_count;
     size_t table_bytes;
-    size_t taken; /* slots taken since start */
+    size_t taken;  /* slots taken since start */
+    size_t missed; /* times that there was none */
 };
 void mo_pool_figures(struct mo_pool_figures *f);
 

@@ -465,6 +465,9 @@ void mo_heap_unlock(void)
     mo_unlock(&heap_lock);
 }
 
+const struct mo_heap_places mo_heap_places = {&guards,       &slab_mappings, &slab_count, &window_count,
+                                              &window_bytes, &states,        &slabs,      &lists};
+
 void mo_heap_figures(struct mo_heap_figures *f)
 {
     f->metadata = states.before + states.used + slabs.used + lists.before + lists.used +

@@ -215,6 +215,14 @@ size_t mo_slabs_offer(struct mo_slab *slab, size_t count);
 void mo_heap_lock(void);
 void mo_heap_unlock(void);
 
+/* For a look from outside: where what mo_heap_figures counts is. */
+struct mo_table;
+struct mo_heap_places {
+    const size_t *guards, *slab_mappings, *slab_count, *window_count, *window_bytes;
+    const struct mo_table *states, *slabs, *lists;
+};
+extern const struct mo_heap_places mo_heap_places;
+
 struct mo_heap_figures {
     size_t metadata; /* bytes of tables in use */
     size_t windows;  /* count */

@@ -47,6 +47,7 @@ allocates+='|dlopen|dlsym|dlvsym|dladdr|dl_iterate_phdr|atexit|__cxa_atexit|pthr
 allocates+='|setenv|putenv|unsetenv|qsort|opendir|scandir|getaddrinfo|syslog|backtrace.*|regcomp|setlocale|__tls_get_addr'
 allocates+='|__assert_fail|__errno_location_r|fputs|fwrite|fputc|putc'
 declare -A allowed=(
+    [pthread_create]="option stats=/PATH:SECONDS starts its thread before main and in forked children, outside of malloc"
     [fprintf]="malloc_info writes to the stream of its caller"
     [fputs]="malloc_info writes to the stream of its caller"
     [fputc]="gcc makes it of malloc_info's fprintf"

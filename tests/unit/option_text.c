@@ -73,6 +73,37 @@ Test(option_text, texts)
               complaint);
 }
 
+/* Words or a path; a colon and a number belong to the path before them. */
+Test(option_text, paths_with_numbers)
+{
+    struct mo_options o;
+    size_t path;
+    mo_options_default(&o, MO_PROFILE_PRODUCTION);
+    cr_expect_eq(mo_options_parse(&o, "stats=/run/heap-%p.prom:15:seed=3", "test", keep), 0);
+    cr_expect_str_eq(o.stats, "/run/heap-%p.prom:15");
+    cr_expect_eq(o.seed, 3);
+    cr_expect_eq(mo_options_path(o.stats, strlen(o.stats), &path), 15);
+    cr_expect_eq(path, strlen("/run/heap-%p.prom"));
+    static const char *const bad[] = {"stats=exti",     "stats=heap.prom:15", "stats=/run/heap", "stats=/x:0",
+                                      "stats=/x:86401", "heap_profile=heap",  "heap_profile=of"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct mo_options before = o;
+        cr_expect_gt(mo_options_parse(&o, bad[i], "test", keep), 0, "%s", bad[i]);
+        cr_expect_eq(memcmp(&o, &before, sizeof o), 0, "%s", bad[i]);
+    }
+    cr_expect_eq(mo_options_parse(&o, "stats=/run/heap", "test", keep), 1);
+    cr_expect(strstr(complaint, "stats=/run/heap: allowed are off, exit, /PATH:SECONDS; /run/heap-%p.prom:15 holds.") !=
+                  NULL,
+              "%s", complaint);
+    cr_expect_eq(mo_options_parse(&o, "stats=EXIT heap_profile=/a", "test", keep), 0);
+    cr_expect_eq(mo_options_path(o.stats, strlen(o.stats), &path) + path, 0);
+    cr_expect_eq(mo_options_path(o.heap_profile, strlen(o.heap_profile), &path), 0);
+    cr_expect_eq(path, 2);
+    cr_expect_eq(mo_options_parse(&o, "heap_profile=/a:12 stats=off", "test", keep), 0);
+    cr_expect_eq(mo_options_path(o.heap_profile, strlen(o.heap_profile), &path), 12);
+    cr_expect_eq(path, 2);
+}
+
 static struct mo_options loaded_with(const char *no_color, const char *options)
 {
     struct mo_options o;

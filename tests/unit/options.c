@@ -57,7 +57,7 @@ Test(options, table_is_consistent)
         offset += option->kind == MO_OPTION_TEXT ? option->highest + 1 : sizeof(size_t);
         cr_expect(mo_option_find(option->name, strlen(option->name)) == option, "%s", option->name);
         cr_expect_str_eq(mo_option_nearest(option->name, strlen(option->name)), option->name);
-        cr_expect_eq(option->values != NULL, option->kind == MO_OPTION_ENUM, "%s", option->name);
+        cr_expect(option->values != NULL || option->kind != MO_OPTION_ENUM, "%s", option->name);
     }
     cr_expect(mo_option_find("profile", 7) == NULL);
     cr_expect(mo_option_find("mac", 2) == NULL);
