@@ -127,6 +127,8 @@ MO_EXPORT void moat_stats_print(int fd)
     struct moat_stats s;
     struct line l;
 
+    if (MO_SMALL)
+        return;
     mo_front_start();
     memset(&s, 0, sizeof s);
     mo_front_stats(&s);
@@ -171,7 +173,7 @@ __attribute__((constructor)) static void keep_stderr(void)
 
 static void print_at_exit(void)
 {
-    if (mo_sealed.options.stats != MO_STATS_EXIT)
+    if (MO_SMALL || mo_sealed.options.stats != MO_STATS_EXIT)
         return;
     if (is_exit_output(STDERR_FILENO))
         moat_stats_print(STDERR_FILENO);

@@ -21,6 +21,8 @@
 #else
 #define MO_RACY MO_INLINE
 #endif
+/* For a declaration: its address then needs no table of addresses. Only x86's linker does without by itself. */
+#define MO_HIDDEN       __attribute__((visibility("hidden")))
 #define MO_COLD         __attribute__((cold, noinline))
 #define MO_NORETURN     __attribute__((noreturn))
 #define MO_CHECKED      __attribute__((warn_unused_result))
@@ -42,6 +44,13 @@ MO_INLINE void mo_read_fence(void)
 #define MO_STR(x)  MO_STR_(x)
 
 enum { MO_CACHE_LINE = 64 };
+
+/* CMake's MOAT_SMALL: what only its absence asks for is compiled away. docs/EMBEDDED.md says what that is. */
+#ifdef MO_BUILD_SMALL
+enum { MO_SMALL = 1 };
+#else
+enum { MO_SMALL = 0 };
+#endif
 
 /* Rounds x down to a multiple of a, which is a power of two. */
 MO_INLINE uintptr_t mo_align_down(uintptr_t x, uintptr_t a)

@@ -96,7 +96,7 @@ union mo_sealed_page {
     char bytes[(sizeof(struct mo_sealed_data) + MO_SEALED_PAGE - 1) / MO_SEALED_PAGE * MO_SEALED_PAGE];
 };
 
-extern union mo_sealed_page mo_sealed_page;
+extern union mo_sealed_page mo_sealed_page MO_HIDDEN;
 #define mo_sealed (mo_sealed_page.data)
 
 /* Makes the page read-only and seals it. False: the kernel refused, it stays writable. */
