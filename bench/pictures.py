@@ -15,6 +15,9 @@ COLOURS = {
     "mimalloc": "#16a085",
     "tcmalloc": "#b7950b",
     "libdislocator": "#2c3e50",
+    "eager": "#c0392b",
+    "delay": "#2980b9",
+    "lazy": "#27ae60",
 }
 OTHER_COLOURS = ("#d35400", "#7f8c8d", "#6c3483", "#117a65")
 

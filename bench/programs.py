@@ -84,10 +84,22 @@ PROGRAMS = [
     program(
         "python3",
         ["python3"],
-        env={"PYTHONMALLOC": "malloc"},
         argv=lambda i: [
             "python3",
             "-I",
+            str(SCRIPTS / "formats.py"),
+            str(i.path("records.json")),
+            str(i.path("small.xml")),
+            "2",
+        ],
+    ),
+    program(
+        "python3-malloc",
+        ["python3"],
+        env={"PYTHONMALLOC": "malloc"},
+        argv=lambda i: [
+            "python3",
+            "-s",
             str(SCRIPTS / "formats.py"),
             str(i.path("records.json")),
             str(i.path("small.xml")),

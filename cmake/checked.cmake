@@ -1,5 +1,5 @@
-# moat_checked: libmoat-checked.so, moat and the checked memory and string functions (src/checked). Not beside a sanitizer
-# that has such functions of its own.
+# moat_checked: libmoat-checked.so, moat and the checked memory and string functions (src/checked). moat_checked_static:
+# the same for static programs, libmoat-checked.a. Not beside a sanitizer that has such functions of its own.
 
 # moat's own code writes to freed chunks by profession: in its objects libc's names lead to functions of src/checked that
 # check nothing. And they find libc's
@@ -37,7 +37,9 @@ foreach(source IN LISTS MOAT_CHECKED_SOURCES)
     endif()
 endforeach()
 
-add_library(moat_checked SHARED ${MOAT_CHECKED_SOURCES} ${MOAT_CHECKED_OBJECT})
+set(shared ${MOAT_CHECKED_SOURCES})
+list(FILTER shared EXCLUDE REGEX "/linked\\.c$")
+add_library(moat_checked SHARED ${shared} ${MOAT_CHECKED_OBJECT})
 set_target_properties(moat_checked PROPERTIES
     OUTPUT_NAME moat-checked
     VERSION ${PROJECT_VERSION} SOVERSION 0
@@ -48,3 +50,40 @@ list(TRANSFORM options REPLACE "^(LINKER:--version-script=).*" "\\1${MOAT_CHECKE
 # A checked function that ends in another one means that one, not a program's of its name.
 target_link_options(moat_checked PRIVATE ${options} LINKER:-Bsymbolic-functions)
 target_link_libraries(moat_checked PRIVATE moat_warnings moat_flags moat_sodium)
+
+# In a static program the linker's --wrap gives libc's names to these functions: they are called __wrap_memcpy and so on
+# here, and libmoat-checked.wrap is the list of names for it. One object, as in libmoat.a.
+string(REGEX REPLACE "/\\*[^*]*\\*/" "" MOAT_CHECKED_NAMES "${MOAT_CHECKED_NAMES}")
+string(REGEX MATCHALL "[A-Za-z_0-9]+" MOAT_CHECKED_NAMES "${MOAT_CHECKED_NAMES}")
+set(wrap "")
+set(rename "__real___chk_fail __chk_fail\n")
+set(keep "${MOAT_EXPORT_NAMES}\nDW.ref.__gxx_personality_v0\n")
+foreach(name IN LISTS MOAT_CHECKED_NAMES)
+    string(APPEND wrap "--wrap=${name}\n")
+    string(APPEND rename "${name} __wrap_${name}\n")
+    string(APPEND keep "__wrap_${name}\n")
+endforeach()
+set(MOAT_CHECKED_WRAP ${PROJECT_BINARY_DIR}/libmoat-checked.wrap)
+foreach(list IN ITEMS wrap rename keep)
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/libmoat-checked.${list} CONTENT "${${list}}" @ONLY)
+endforeach()
+
+set(linked ${MOAT_CHECKED_SOURCES})
+list(FILTER linked EXCLUDE REGEX "/find\\.c$")
+add_library(moat_checked_objects OBJECT ${linked})
+set_target_properties(moat_checked_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
+target_compile_definitions(moat_checked_objects PRIVATE MO_STATIC)
+target_link_libraries(moat_checked_objects PRIVATE moat_warnings moat_flags moat_sodium)
+set(object ${PROJECT_BINARY_DIR}/moat-checked-static.o)
+add_custom_command(
+    OUTPUT ${object}
+    COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -o ${object}.all ${MOAT_CHECKED_OBJECT} $<TARGET_OBJECTS:moat_checked_objects>
+    COMMAND ${CMAKE_OBJCOPY} --redefine-syms=${PROJECT_BINARY_DIR}/libmoat-checked.rename ${object}.all ${object}.named
+    COMMAND ${CMAKE_OBJCOPY} --keep-global-symbols=${PROJECT_BINARY_DIR}/libmoat-checked.keep ${object}.named ${object}
+    DEPENDS ${MOAT_CHECKED_OBJECT} moat_checked_objects $<TARGET_OBJECTS:moat_checked_objects>
+            ${PROJECT_BINARY_DIR}/libmoat-checked.rename ${PROJECT_BINARY_DIR}/libmoat-checked.keep
+    COMMAND_EXPAND_LISTS VERBATIM
+    COMMENT "Linking everything into moat-checked-static.o")
+add_library(moat_checked_static STATIC ${object})
+set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+set_target_properties(moat_checked_static PROPERTIES OUTPUT_NAME moat-checked LINKER_LANGUAGE C)

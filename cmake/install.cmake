@@ -2,7 +2,10 @@
 include(CMakePackageConfigHelpers)
 
 if(TARGET moat_checked)
-    install(TARGETS moat_checked LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(TARGETS moat_checked moat_checked_static
+            LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+            ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(FILES ${PROJECT_BINARY_DIR}/libmoat-checked.wrap DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 install(TARGETS moat moat_static EXPORT moat-targets
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}

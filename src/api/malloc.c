@@ -48,5 +48,5 @@ MO_EXPORT void free_sized(void *p, size_t n)
 
 MO_EXPORT size_t malloc_usable_size(void *p)
 {
-    return mo_usable_size(p);
+    return mo_hot_usable_size(p);
 }

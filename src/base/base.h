@@ -21,8 +21,7 @@
 #else
 #define MO_RACY MO_INLINE
 #endif
-/* For a declaration: its address then needs no table of addresses. Only x86's linker does without by itself. */
-#define MO_HIDDEN       __attribute__((visibility("hidden")))
+#define MO_HIDDEN       __attribute__((visibility("hidden"))) /* of data that is declared: no look at its address */
 #define MO_COLD         __attribute__((cold, noinline))
 #define MO_NORETURN     __attribute__((noreturn))
 #define MO_CHECKED      __attribute__((warn_unused_result))

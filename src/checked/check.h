@@ -16,40 +16,43 @@
 
 enum mo_side { MO_DST, MO_SRC };
 
-MO_RACY uint16_t mo_load16(uintptr_t p)
+MO_RACY size_t mo_load16(uintptr_t p)
 {
-    uint16_t v = *(const volatile uint16_t *)p;
+    size_t v = *(const volatile uint16_t *)p;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap16(v);
+    v = __builtin_bswap16((uint16_t)v);
 #endif
     return v;
 }
 
-/* n bytes at a are inside of one plain chunk in a slab, or a is most likely not moat's. The header alone is looked at:
- * a free slot's has no class. Its page is accessible, or the copy would fault as well. */
-MO_INLINE bool mo_fits(uintptr_t a, size_t n, enum mo_side side)
+/* n bytes at a, `at` bytes into the heap, are inside of one plain chunk in a slab. Only the header is looked at: a free
+ * slot's has no class. Its page is accessible, or the copy would fault as well. */
+MO_INLINE bool mo_fits_slot(uintptr_t a, size_t at, size_t n)
 {
-    if (a - mo_checked.heap_base >= mo_checked.heap_size[side])
-        return !mo_index_may_hold(a);
-    unsigned class = mo_checked.granules[(a - mo_checked.heap_base) >> MO_GRANULE_SHIFT].class;
+    unsigned class = mo_checked.granules[at >> MO_GRANULE_SHIFT].class;
     const struct mo_fit *f = &mo_checked.fits[class];
     /* From the first payload on, so that a header counts as the slot before it: past that one's end. What is before the
      * first payload has a larger number than any slot. */
-    size_t in_payloads = ((uint32_t)a & f->mask) - (size_t)(2 * MO_HEADER);
-    size_t i = (size_t)(in_payloads * f->inverse >> MO_INVERSE_SHIFT);
-    if (mo_unlikely(i >= f->slots) || mo_unlikely(n == 0)) /* 0 bytes may be asked for where nothing can be read */
+    size_t place = (uint32_t)a & f->mask;
+    uint32_t i = (uint32_t)((place - MO_FIT_FIRST) * f->inverse >> MO_INVERSE_SHIFT);
+    /* 0 bytes may be asked for where nothing can be read; and what is left is compared as a signed number. */
+    if (mo_unlikely(i >= f->slots) || mo_unlikely((ptrdiff_t)n <= 0))
         return sizeof a == 4 && class == 0 && !mo_index_may_hold(a);
-    uint32_t at = (uint32_t)in_payloads - (uint32_t)i * f->stride;
-    uintptr_t header = a - at - MO_HEADER;
-    int32_t left = (int32_t)(f->room - at - mo_load16(header + 2));
-    return mo_likely(((mo_load8(header + 1) ^ class) & 63) == 0 && left >= 0 && n <= (size_t)left);
+    size_t into = place - i * f->stride;
+    uintptr_t header = a - into + MO_FIT_FIRST - MO_HEADER;
+    ptrdiff_t left = (ptrdiff_t)(f->end - into - mo_load16(header + 2));
+    return mo_likely((ptrdiff_t)n <= left && ((mo_load8(header + 1) ^ class) & 63) == 0);
+}
+
+/* The same, or a is most likely not moat's. */
+MO_INLINE bool mo_fits(uintptr_t a, size_t n, enum mo_side side)
+{
+    size_t at = a - mo_checked.heap_base;
+    return at < mo_checked.heap_size[side] ? mo_fits_slot(a, at, n) : !mo_index_may_hold(a);
 }
 
 /* The whole look, for what did not fit above: returns, or reports. */
 MO_COLD void mo_look(const char *function, uintptr_t a, size_t n, uintptr_t other, enum mo_side side);
-
-/* n bytes at a are inside of a large chunk, or it is between such: as far as this thread was told lately. */
-bool mo_fits_far(uintptr_t a, size_t n, enum mo_side side);
 
 /* Option check=both: out of line, so that it costs the others little. */
 void mo_read_checked(const char *function, const void *s, size_t n, const void *d);

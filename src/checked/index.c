@@ -13,8 +13,8 @@ struct table {
 uintptr_t mo_index_low;
 size_t mo_index_span;
 static struct table *table;
-static uint32_t counter; /* odd while the table is written */
-static __thread struct mo_range last[2];
+uint32_t mo_index_counter;
+__thread struct mo_range mo_index_last[2];
 
 /* How many ranges start at or before a. */
 static size_t before(const struct table *t, size_t count, uintptr_t a)
@@ -68,7 +68,7 @@ void mo_large_watch_locked(const struct mo_large *l, bool deleted)
         if (t == NULL)
             return; /* a chunk that is not checked */
     }
-    __atomic_store_n(&counter, counter + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&mo_index_counter, mo_index_counter + 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (there && deleted) {
         for (size_t i = at; i < t->count; i++)
@@ -85,7 +85,7 @@ void mo_large_watch_locked(const struct mo_large *l, bool deleted)
     __atomic_store_n(&table, t, __ATOMIC_RELEASE);
     if (!there)
         widen_locked(l->map, l->map + l->map_size);
-    __atomic_store_n(&counter, counter + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&mo_index_counter, mo_index_counter + 1, __ATOMIC_RELEASE);
 }
 
 static struct mo_range look(const struct table *t, uintptr_t a)
@@ -103,9 +103,9 @@ static struct mo_range look(const struct table *t, uintptr_t a)
 
 const struct mo_range *mo_index_find(uintptr_t a, unsigned which)
 {
-    struct mo_range *r = &last[which];
+    struct mo_range *r = &mo_index_last[which];
     for (unsigned i = 0; i < TRIES; i++) {
-        uint32_t seen = __atomic_load_n(&counter, __ATOMIC_ACQUIRE);
+        uint32_t seen = __atomic_load_n(&mo_index_counter, __ATOMIC_ACQUIRE);
         const struct table *t = __atomic_load_n(&table, __ATOMIC_ACQUIRE);
         if (t == NULL)
             return NULL;
@@ -117,7 +117,7 @@ const struct mo_range *mo_index_find(uintptr_t a, unsigned which)
             return r;
         struct mo_range now = look(t, a);
         mo_read_fence();
-        if (__atomic_load_n(&counter, __ATOMIC_RELAXED) != seen)
+        if (__atomic_load_n(&mo_index_counter, __ATOMIC_RELAXED) != seen)
             continue;
         now.seen = seen;
         r->seen = 1; /* never a counter's value outside of a write: a signal's handler may come in between */
@@ -126,12 +126,4 @@ const struct mo_range *mo_index_find(uintptr_t a, unsigned which)
         return r;
     }
     return NULL;
-}
-
-bool mo_fits_far(uintptr_t a, size_t n, enum mo_side side)
-{
-    const struct mo_range *r = &last[side];
-    if (r->seen != __atomic_load_n(&counter, __ATOMIC_ACQUIRE) || a - r->low >= r->high - r->low)
-        return false;
-    return r->p == 0 || (r->live && a - r->p <= r->n && n <= r->n - (a - r->p));
 }

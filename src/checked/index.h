@@ -21,16 +21,29 @@ struct mo_range {
 };
 
 /* All large mappings that there have been lie in it. Low is written last and read first. */
-extern uintptr_t mo_index_low;
-extern size_t mo_index_span;
+extern uintptr_t mo_index_low MO_HIDDEN;
+extern size_t mo_index_span MO_HIDDEN;
 
 MO_INLINE bool mo_index_may_hold(uintptr_t a)
 {
     uintptr_t low = __atomic_load_n(&mo_index_low, __ATOMIC_ACQUIRE);
-    return a - low < __atomic_load_n(&mo_index_span, __ATOMIC_RELAXED) || mo_pool_holds(a);
+    return mo_unlikely(a - low < __atomic_load_n(&mo_index_span, __ATOMIC_RELAXED)) || mo_pool_holds(a);
 }
 
-/* The part that a lies in; NULL when that can't be told now. which: two are kept, for destinations and sources. */
+/* Odd while it is written; and what this thread was told last, of destinations and of sources. */
+extern uint32_t mo_index_counter MO_HIDDEN;
+extern __thread struct mo_range mo_index_last[2] MO_HIDDEN;
+
+/* n bytes at a are inside of a large chunk, or it is between such: as far as this thread was told last. */
+MO_INLINE bool mo_index_fits(uintptr_t a, size_t n, unsigned which)
+{
+    const struct mo_range *r = &mo_index_last[which];
+    if (r->seen != __atomic_load_n(&mo_index_counter, __ATOMIC_ACQUIRE) || a - r->low >= r->high - r->low)
+        return false;
+    return r->p == 0 || (r->live && a - r->p <= r->n && n <= r->n - (a - r->p));
+}
+
+/* The part that a lies in; NULL when that can't be told now. */
 const struct mo_range *mo_index_find(uintptr_t a, unsigned which);
 
 #endif

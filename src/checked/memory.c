@@ -20,16 +20,23 @@ MO_CHECKED_FN void *__mempcpy(void *d, const void *s, size_t n);
 MO_CHECKED_FN void *__mempcpy_chk(void *d, const void *s, size_t n, size_t room);
 MO_CHECKED_FN void __explicit_bzero_chk(void *d, size_t n, size_t room);
 
-/* What the short look finds good ends in a jump, and the rest is out of line, so that no registers are saved. */
-MO_INLINE bool fits(const void *d, size_t n)
+/* What the short look finds good, with nothing else to do, ends in a jump; so does what one that knows of large chunks
+ * does. The rest is out of line, so that no registers are saved. */
+MO_INLINE bool is_good(const void *d, size_t n)
 {
-    return mo_likely(mo_fits((uintptr_t)d, n, MO_DST));
+    size_t at = (uintptr_t)d - mo_checked.heap_base;
+    return mo_likely(at < mo_checked.alone_size ? mo_fits_slot((uintptr_t)d, at, n)
+                                                : !mo_index_may_hold((uintptr_t)d) && mo_checked.alone);
+}
+
+MO_INLINE bool is_good_far(const void *d, size_t n)
+{
+    return mo_likely(mo_checked.alone && mo_index_fits((uintptr_t)d, n, MO_DST));
 }
 
 __attribute__((noinline)) static void look(const void *d, size_t n, const void *s, const char *function)
 {
-    if (!mo_fits_far((uintptr_t)d, n, MO_DST))
-        mo_write(function, d, n, s);
+    mo_write(function, d, n, s);
     if (s != NULL)
         mo_read(function, s, n, d);
     mo_real_need();
@@ -37,38 +44,56 @@ __attribute__((noinline)) static void look(const void *d, size_t n, const void *
 
 __attribute__((noinline)) static void *copy_slow(void *d, const void *s, size_t n, const char *function)
 {
+    if (n == 0)
+        return d;
     look(d, n, s, function);
     return MO_REAL_IS_FOUND(memcpy) ? MO_REAL(memcpy)(d, s, n) : mo_real_move(d, s, n);
 }
 
-__attribute__((noinline)) static void *move_slow(void *d, const void *s, size_t n, const char *function)
+__attribute__((noinline)) static void *copy_far(void *d, const void *s, size_t n, const char *function)
 {
-    look(d, n, s, function);
-    return mo_real_move(d, s, n);
-}
-
-__attribute__((noinline)) static void *set_slow(void *d, int c, size_t n, const char *function)
-{
-    look(d, n, NULL, function);
-    return mo_real_set(d, c, n);
+    return is_good_far(d, n) ? MO_REAL(memcpy)(d, s, n) : copy_slow(d, s, n, function);
 }
 
 MO_INLINE void *copy(const char *function, void *d, const void *s, size_t n)
 {
-    void *(*real)(void *, const void *, size_t) = mo_checked.memcpy_alone;
-    return fits(d, n) && mo_likely(real != NULL) ? real(d, s, n) : copy_slow(d, s, n, function);
+    return is_good(d, n) ? MO_REAL(memcpy)(d, s, n) : copy_far(d, s, n, function);
+}
+
+__attribute__((noinline)) static void *move_slow(void *d, const void *s, size_t n, const char *function)
+{
+    if (n == 0)
+        return d;
+    look(d, n, s, function);
+    return mo_real_move(d, s, n);
+}
+
+__attribute__((noinline)) static void *move_far(void *d, const void *s, size_t n, const char *function)
+{
+    return is_good_far(d, n) ? MO_REAL(memmove)(d, s, n) : move_slow(d, s, n, function);
 }
 
 MO_INLINE void *move(const char *function, void *d, const void *s, size_t n)
 {
-    void *(*real)(void *, const void *, size_t) = mo_checked.memmove_alone;
-    return fits(d, n) && mo_likely(real != NULL) ? real(d, s, n) : move_slow(d, s, n, function);
+    return is_good(d, n) ? MO_REAL(memmove)(d, s, n) : move_far(d, s, n, function);
+}
+
+__attribute__((noinline)) static void *set_slow(void *d, int c, size_t n, const char *function)
+{
+    if (n == 0)
+        return d;
+    look(d, n, NULL, function);
+    return mo_real_set(d, c, n);
+}
+
+__attribute__((noinline)) static void *set_far(void *d, int c, size_t n, const char *function)
+{
+    return is_good_far(d, n) ? MO_REAL(memset)(d, c, n) : set_slow(d, c, n, function);
 }
 
 MO_INLINE void *set(const char *function, void *d, int c, size_t n)
 {
-    void *(*real)(void *, int, size_t) = mo_checked.memset_alone;
-    return fits(d, n) && mo_likely(real != NULL) ? real(d, c, n) : set_slow(d, c, n, function);
+    return is_good(d, n) ? MO_REAL(memset)(d, c, n) : set_far(d, c, n, function);
 }
 
 void *memcpy(void *d, const void *s, size_t n)

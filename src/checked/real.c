@@ -1,6 +1,5 @@
 #include "checked/real.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 
 #include "front/front.h"
@@ -36,7 +35,7 @@ static void fill(void)
                                                  .mask = (1u << k->span_shift) - 1,
                                                  .stride = k->stride,
                                                  .slots = k->slots,
-                                                 .room = k->stride - MO_HEADER};
+                                                 .end = MO_FIT_FIRST + k->stride - MO_HEADER};
     }
     mo_checked.both = what == MO_CHECK_BOTH;
     mo_checked.granules = mo_sealed.granules;
@@ -45,9 +44,8 @@ static void fill(void)
     __atomic_store_n(&mo_checked.heap_size[1], what == MO_CHECK_BOTH ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);
     if (what == MO_CHECK_BOTH)
         return;
-    __atomic_store_n(&mo_checked.memcpy_alone, MO_REAL(memcpy), __ATOMIC_RELEASE);
-    __atomic_store_n(&mo_checked.memmove_alone, MO_REAL(memmove), __ATOMIC_RELEASE);
-    __atomic_store_n(&mo_checked.memset_alone, MO_REAL(memset), __ATOMIC_RELEASE);
+    __atomic_store_n(&mo_checked.alone_size, mo_checked.heap_size[0], __ATOMIC_RELEASE);
+    __atomic_store_n(&mo_checked.alone, true, __ATOMIC_RELEASE);
 }
 
 static void seal(void)
@@ -56,37 +54,17 @@ static void seal(void)
         mo_os_seal(&mo_checked_page, sizeof mo_checked_page);
 }
 
-/* Its address is 0 until the loader has relocated this library, and a call of it would go nowhere. */
-#pragma weak dlsym
-
-static bool is_relocated(void)
-{
-    return &dlsym != NULL;
-}
-
-static void find(void **place, const char *name)
-{
-    __atomic_store_n(place, dlsym(RTLD_NEXT, name), __ATOMIC_RELEASE);
-}
-
-static void find_all(void)
-{
-#define REAL(result, name, parameters) find((void **)(void *)&mo_checked.name, #name);
-#include "checked/real.def"
-#undef REAL
-}
-
 enum { NOT_FOUND, FINDING, FOUND };
 static int progress;
 
 static void begin(void)
 {
     int expected = NOT_FOUND;
-    if (!is_relocated() ||
+    if (!mo_real_ready() ||
         !__atomic_compare_exchange_n(&progress, &expected, FINDING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return; /* another thread, or this one, is at it */
     mo_front_start();
-    find_all();
+    mo_real_find();
     fill();
     seal();
     __atomic_store_n(&progress, FOUND, __ATOMIC_RELEASE);
@@ -107,6 +85,7 @@ void mo_real_wait(void)
 
 __attribute__((constructor(101))) static void start(void)
 {
+    mo_front_start();
     begin();
 }
 

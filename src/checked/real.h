@@ -4,6 +4,10 @@
  * read-only and sealed: pointers to code are what an attacker's write looks for. Until they are found (code of other
  * libraries that runs while the loader still relocates this one: resolvers of IFUNCs) memory is copied by plain loops,
  * and nothing outside is called.
+ *
+ * In a static program (MO_STATIC, libmoat-checked.a) there is nothing to be found: the linker's option --wrap gives the
+ * name to the checked function, and libc's own its name with __real_ before it. libc calls some before there are
+ * threads' variables; all passes until the constructor.
  */
 #ifndef MO_REAL_H
 #define MO_REAL_H
@@ -30,24 +34,26 @@ struct mo_fit {
     uint32_t mask;    /* bits of an address that are its place in its slab */
     uint32_t stride;
     uint32_t slots;
-    uint32_t room; /* bytes of a slot behind its header */
+    uint32_t end; /* of a slot, counted as an address's place is: MO_FIT_FIRST is its payload's start */
     uint64_t unused;
 };
+enum { MO_FIT_FIRST = 2 * MO_HEADER }; /* where a slab's first payload is */
 
 /* Zeros before start, which lets everything pass: nobody has a chunk then. */
 struct mo_checked {
+    struct mo_fit fits[MO_CLASSES]; /* first: an instruction less to find one */
     uintptr_t heap_base;
     size_t heap_size[2]; /* by enum mo_side; 0 where option check says so */
+    /* heap_size[MO_DST] where libc's functions are found and no sources checked: nothing else is left to do then. */
+    size_t alone_size;
     const struct mo_granule *granules;
-    /* libc's, but NULL when sources are checked as well, so that one test says that nothing is left to do. */
-    void *(*memcpy_alone)(void *, const void *, size_t);
-    void *(*memmove_alone)(void *, const void *, size_t);
-    void *(*memset_alone)(void *, int, size_t);
+    bool alone;
     bool both;
-    struct mo_fit fits[MO_CLASSES];
+#ifndef MO_STATIC
 #define REAL(result, name, parameters) result(*name) parameters;
 #include "checked/real.def"
 #undef REAL
+#endif
 };
 
 union mo_checked_page {
@@ -55,11 +61,23 @@ union mo_checked_page {
     char bytes[MO_SEALED_PAGE];
 };
 _Static_assert(sizeof(union mo_checked_page) == MO_SEALED_PAGE, "one page");
-extern union mo_checked_page mo_checked_page;
+extern union mo_checked_page mo_checked_page MO_HIDDEN;
 #define mo_checked (mo_checked_page.data)
 
+#ifndef MO_STATIC
 #define MO_REAL(name)          mo_checked.name
 #define MO_REAL_IS_FOUND(name) mo_likely(mo_checked.name != NULL)
+#else
+#define REAL(result, name, parameters) extern result __real_##name parameters;
+#include "checked/real.def"
+#undef REAL
+#define MO_REAL(name)          __real_##name
+#define MO_REAL_IS_FOUND(name) true
+#endif
+
+/* Can libc's be found now? And does so: in find.c, or in linked.c of libmoat-checked.a. */
+bool mo_real_ready(void);
+void mo_real_find(void);
 
 /* Finds them, if it is time. For those that can't do without: returns when all are found, be it by another thread. */
 MO_COLD void mo_real_need(void);

@@ -68,7 +68,8 @@ MO_INLINE void *allocate(size_t n, enum mo_origin origin, enum step step)
     if (mo_unlikely(slot - mo_sealed.heap_base >= HEAP_SIZE))
         return allocate_else(n, origin);
     stock->top = top; /* here, and taken back when the slot is refused: the fewer values live on, the better */
-    __builtin_prefetch((const void *)*mo_cache_at(c, top - 2 * (uint32_t)sizeof(uintptr_t)), 1);
+    /* Some allocations ahead: the second-level cache takes longer to answer than one of them. */
+    __builtin_prefetch((const void *)*mo_cache_at(c, top - 5 * (uint32_t)sizeof(uintptr_t)), 1);
     uint16_t *word = mo_state_of(mo_granule_of(slot), k, slot);
     unsigned state = mo_state_load(word);
     uint64_t refuse = (state ^ c->expect) & (MO_STATE_LIVE | MO_STATE_OWNER);
@@ -315,13 +316,33 @@ void *MO_HOT(mo_resize)(void *ptr, size_t n)
     /* Busy while header and tail do not agree, for who looks at other threads' chunks (check.c). */
     if (mo_unlikely(!mo_state_replace(word, state, state | MO_STATE_BUSY)))
         mo_report_raced(p, "realloc");
-    size_t kept = mo_min(had, n);
-    __builtin_memset((void *)(p + kept), 0, room - kept); /* a grown part is zero, a shrunk one leaves nothing behind */
+    if (n > had) /* a grown part is zero; of a shrunk one the new tail leaves nothing */
+        __builtin_memset((void *)(p + had), 0, n - had);
     m = mark(p, k->fields | (uint32_t)(room - n) << 16, state);
     mo_store_header(slot, mark_header(m));
     tail_blend(m, p + n, end);
     mo_state_publish(word, state);
     return ptr;
+}
+
+/* What the program asked for, of malloc's plain chunks; some programs ask at each allocation and each free. By the
+ * header, which only moat can have made: the tail is free's to look at. */
+size_t MO_HOT(mo_usable_size)(const void *ptr)
+{
+    uintptr_t p = (uintptr_t)ptr;
+    const struct mo_granule *g = mo_granule_of(p);
+    if (!SPECIALIZED || mo_unlikely(p - mo_sealed.heap_base >= HEAP_SIZE) || mo_unlikely(g->class == MO_CLASS_ZERO))
+        return mo_usable_size(ptr);
+    const struct mo_class *k = &mo_sealed.classes[g->class];
+    uintptr_t slot = p - MO_HEADER, end = slot + k->stride;
+    unsigned state = mo_state_load(mo_state_of(g, k, slot));
+    if (mo_unlikely((state & MO_STATE_LIVE) == 0))
+        return mo_usable_size(ptr);
+    uint64_t header = mo_load64(slot);
+    struct mark m = mark(p, ((uint32_t)header & 0xffff0000) | k->fields, state);
+    if (mo_unlikely(header != mark_header(m)))
+        return mo_usable_size(ptr);
+    return end - p - mo_header_slack(header);
 }
 
 void MO_HOT(mo_chunk_seal)(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state)

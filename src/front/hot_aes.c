@@ -107,7 +107,14 @@ MO_INLINE void near_store(struct mark m, size_t s, uintptr_t end)
 MO_INLINE void far_store(struct mark m, uintptr_t from, uintptr_t end)
 {
     mo_v16 first = first_block(m), far = far_block(first);
-    for (uintptr_t at = end - 16; at > from; at -= 16)
+    uintptr_t at = end - 16;
+    for (; at > from + 48; at -= 64) { /* realloc in a large slot leaves tails of some KiB */
+        mo_v_store(at, far);
+        mo_v_store(at - 16, far);
+        mo_v_store(at - 32, far);
+        mo_v_store(at - 48, far);
+    }
+    for (; at > from; at -= 16)
         mo_v_store(at, far);
     mo_v_store(from, first);
 }
@@ -131,6 +138,9 @@ MO_INLINE bool far_good(struct mark m, uintptr_t from, uintptr_t end)
     mo_v16 first = first_block(m), far = far_block(first);
     mo_v16 fault = mo_v_load(from) ^ first;
     uintptr_t at = end - 16;
+    for (; at >= from + 64; at -= 64)
+        fault |= ((mo_v_load(at) ^ far) | (mo_v_load(at - 16) ^ far)) |
+                 ((mo_v_load(at - 32) ^ far) | (mo_v_load(at - 48) ^ far));
     for (; at >= from + 16; at -= 16)
         fault |= mo_v_load(at) ^ far;
     if (at > from) { /* the block that the first one overlaps: its last bytes, as many as a row's mask has set */
@@ -229,6 +239,11 @@ void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin)
 void *mo_resize_aes(void *p, size_t n)
 {
     return mo_resize_siphash(p, n);
+}
+
+size_t mo_usable_size_aes(const void *p)
+{
+    return mo_usable_size_siphash(p);
 }
 
 void mo_chunk_seal_aes(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state)

@@ -21,12 +21,14 @@ void mo_free_aes(void *p);
 void mo_release_aes(void *p, enum mo_origin origin);
 void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin);
 void *mo_resize_aes(void *p, size_t n);
+size_t mo_usable_size_aes(const void *p);
 void *mo_allocate_siphash(size_t n, enum mo_origin origin);
 void *mo_malloc_siphash(size_t n);
 void mo_free_siphash(void *p);
 void mo_release_siphash(void *p, enum mo_origin origin);
 void mo_release_sized_siphash(void *p, size_t n, enum mo_origin origin);
 void *mo_resize_siphash(void *p, size_t n);
+size_t mo_usable_size_siphash(const void *p);
 
 /* Writes header and tail of the chunk at p of n bytes whose slot or mapping ends at `end`. */
 void mo_chunk_seal_aes(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state);
@@ -76,6 +78,11 @@ MO_INLINE void mo_hot_release(void *p, enum mo_origin origin)
 MO_INLINE void *mo_hot_resize(void *p, size_t n)
 {
     return mo_resize_aes(p, n);
+}
+
+MO_INLINE size_t mo_hot_usable_size(const void *p)
+{
+    return mo_usable_size_aes(p);
 }
 
 /* n: what the program says that it asked for, plainly aligned. */

@@ -285,11 +285,11 @@ static void resize_in_slot(uintptr_t p, const struct mo_place *place, size_t n)
     uintptr_t end = place->slot + place->k->stride;
     uint64_t header = mo_load64(p - MO_HEADER);
     size_t had = end - p - mo_header_slack(header);
-    size_t kept = mo_min(had, n);
     /* Busy while header and tail do not agree, for who looks at other threads' chunks (check.c). */
     if (mo_unlikely(!mo_state_replace(place->state, place->seen, place->seen | MO_STATE_BUSY)))
         mo_report_raced(p, "realloc");
-    memset((void *)(p + kept), 0, end - p - kept); /* a grown part is zero, a shrunk one leaves nothing behind */
+    if (n > had) /* a grown part is zero; of a shrunk one the new tail leaves nothing */
+        memset((void *)(p + had), 0, n - had);
     mo_chunk_seal(p, n, end, (unsigned)(header >> 8) & 63, mo_header_origin(header), place->seen);
     mo_state_publish(place->state, place->seen);
 }

@@ -71,8 +71,8 @@ struct mo_pool_slot *mo_pool_around(uintptr_t a);
 void mo_pool_freeze(void);
 
 /* The pool's address space; nothing before the first slot is taken. Written once, the size last. */
-extern uintptr_t mo_pool_base;
-extern size_t mo_pool_size;
+extern uintptr_t mo_pool_base MO_HIDDEN;
+extern size_t mo_pool_size MO_HIDDEN;
 
 MO_INLINE bool mo_pool_holds(uintptr_t p)
 {

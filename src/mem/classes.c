@@ -6,7 +6,7 @@ enum {
     SLAB_TARGET = 60 * 1024, /* bytes of a slab of small slots: 64 KiB less a guard */
     FEW_SLOTS = 14,          /* slots of a slab where the target holds fewer */
     FEWEST_SLOTS = 7,        /* the same from 32 KiB on, to bound the address space of a slab to 1 MiB */
-    READY_MOST = 128,        /* ready slots of a class in a thread cache */
+    READY_MOST = 250,        /* ready slots of a class in a thread cache; a byte says how many in a forked child */
     AROUND = 8 + 16,         /* before the first slot, so that payloads are 16-aligned; behind the last one for its
                                 fence, and so that tails can be read 16 bytes at a time */
 };

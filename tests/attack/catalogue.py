@@ -21,6 +21,7 @@ DOUBLE = "double-free"
 BAD = "bad-free"
 MISMATCH = "alloc-dealloc-mismatch"
 TABLES = "heap-metadata-corruption"
+WILD = "wild-access"
 MIB = 1 << 20
 
 SMALL = (1, 8, 16, 24, 25, 32, 100, 120, 129, 1000, 1024, 4096, 5000, 65536, 131072)
@@ -48,6 +49,7 @@ class Case:
     only_under: str     # the word without which it is not run; "" for none
     twin: bool
     align: int          # chunks come from aligned_alloc with this alignment; 0: from malloc
+    checked: bool       # with libmoat-checked.so in libmoat.so's place
 
 
 CASES = []
@@ -58,7 +60,7 @@ def ways(text):
 
 
 def case(promise, program, args="", small=None, large=None, sizes=None, always=None, name=None, runs=0, options="",
-         check=None, not_under=(), only_under="", twin=False, align=0):
+         check=None, not_under=(), only_under="", twin=False, align=0, checked=False):
     """`small` and `large` give the endings for those sizes, `always` for the sizes given or for none."""
     endings = {}
     if always:
@@ -71,7 +73,7 @@ def case(promise, program, args="", small=None, large=None, sizes=None, always=N
     assert endings, f"{program} {args}: no sizes"
     name = (name or args or "plain") + (f" aligned {align}" if align else "")
     CASES.append(Case(promise, program, name, tuple(args.split()), tuple(endings), endings, runs, options, check,
-                      tuple(not_under), only_under, twin, align))
+                      tuple(not_under), only_under, twin, align, checked))
 
 
 def twin(*args, **kinds):
@@ -353,6 +355,25 @@ case("P16", "patrol_rate", "200 400", sizes=(20, 100), always="survived", option
      not_under=("strict", "fuzz"))
 case("P16", "patrol_rate", "0 0", sizes=(20,), always="survived", options="patrol=0", runs=1, name="off 0 0",
      not_under=("fuzz",))
+# P17: a copy that is too long, or to the wrong place, is stopped before it is done. Before the start of a chunk another one
+# may lie, free or live, or one that has never been.
+CHECKED = {"sizes": (24, 1000, 65536, 200000), "runs": 1, "checked": True}
+for how in ("copy", "string", "append", "print"):
+    for count in (1, 32, MIB) if how == "copy" else (1, MIB):
+        case("P17", "overflow", f"{count} {how}", always=f"{OVERFLOW}@write", **CHECKED)
+    twin("P17", "overflow", f"0 {how}", always="survived", **CHECKED)
+case("P17", "overflow", "1 copy", always=f"{OVERFLOW}@write", align=64, **CHECKED)
+twin("P17", "overflow", "0 copy", always="survived", align=64, **CHECKED)
+for how in ("copy", "string"):
+    for count in (1, 32):
+        case("P17", "underflow", f"{count} {how}", always=f"{OVERFLOW}@write {UAF}@write {WILD}@write"
+             + (" fault@write" if count > 16 else ""), **CHECKED)
+    twin("P17", "underflow", f"0 {how}", always="survived", **CHECKED)
+    case("P17", "zero_size", how, always=f"{OVERFLOW}@write", runs=1, checked=True)
+case("P17", "write_after_free", "all", always=f"{UAF}@write", **CHECKED)
+twin("P17", "write_after_free", "before", always="survived", **CHECKED)
+twin("P17", "zero_size", "unique", always="survived", runs=1, checked=True)
+
 # P13: a sampled chunk, here every one: what is beyond a guard or after its life is reported at the access.
 SAMPLED = (1, 16, 24, 100, 1000, 4096, 5000)
 EVERY = {"sizes": SAMPLED, "options": "sample_rate=1"}

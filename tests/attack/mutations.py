@@ -223,4 +223,9 @@ MUTATIONS = [
         ("src/front/big.c", "if (mo_unlikely(!mo_large_proven(&l))) {", "if (l.p == 1) {"),)),
     Mutation("P16", "the look at aligned chunks", ("unfreed",), (
         ("src/front/check.c", "               aligned_chunk_good(slot, k, state);", "               k != NULL;"),)),
+    Mutation("P17", "the look at what is left of a small chunk", ("P17",), (
+        ("src/checked/check.h", "(ptrdiff_t)n <= left && ", ""),)),
+    Mutation("P17", "the index of large chunks", ("P17",), (
+        ("src/checked/index.c", "    struct table *t = table;\n    size_t at =",
+         "    struct table *t = table;\n    if (l != NULL)\n        return;\n    size_t at ="),)),
 ]

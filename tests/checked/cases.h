@@ -24,9 +24,14 @@ struct function {
     bool reads;    /* n bytes from s, which sources are checked of */
     bool fixed;    /* n is the current directory's length */
     bool wide;     /* the source is wide */
+    bool whole;    /* in `sized`: all of n is written, however little there is to be written */
 };
 
 extern const struct function functions[];
 extern const size_t function_count;
+
+/* Those that have a size, called with n, in their own unit, whatever it is. */
+extern const struct function sized[];
+extern const size_t sized_count;
 
 #endif

@@ -47,7 +47,11 @@ size_t __fread_chk(void *, size_t, size_t, size_t, FILE *);
 size_t __fread_unlocked_chk(void *, size_t, size_t, size_t, FILE *);
 ssize_t __read_chk(int, void *, size_t, size_t);
 ssize_t __pread_chk(int, void *, size_t, off_t, size_t);
+#ifdef __GLIBC__
 ssize_t __pread64_chk(int, void *, size_t, off64_t, size_t);
+#else
+#define __pread64_chk __pread_chk /* musl's off_t is the wide one */
+#endif
 ssize_t __recv_chk(int, void *, size_t, size_t, int);
 ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
 char *__getcwd_chk(char *, size_t, size_t);

@@ -42,6 +42,7 @@ PACKAGE_OF = {
     "dot": "graphviz",
     "dwebp": "webp",
     "emacs": "emacs-nox",
+    "exiftags": "exiftags",
     "exiftool": "libimage-exiftool-perl",
     "exiv2": "exiv2",
     "ffmpeg": "ffmpeg",

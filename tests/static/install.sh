@@ -14,7 +14,7 @@ for file in include/moat/moat.h bin/moat share/man/man1/moat.1; do
         exit 1
     fi
 done
-for file in libmoat.so libmoat.so.0 libmoat-checked.so.0 libmoat.a pkgconfig/moat.pc cmake/moat/moat-config.cmake; do
+for file in libmoat.so libmoat.so.0 libmoat-checked.so.0 libmoat.a libmoat-checked.a libmoat-checked.wrap pkgconfig/moat.pc cmake/moat/moat-config.cmake; do
     if [ ! -e "$lib/$file" ]; then
         echo "not installed: $file"
         exit 1
@@ -51,3 +51,6 @@ echo '#include <moat/moat.h>' >>"$dir/header.c"
 "$compiler" -std=c99 -pedantic-errors -Wall -Werror -fsyntax-only -I"$dir/usr/include" "$dir/header.c"
 "$dir/usr/bin/moat" run -- true
 "$dir/usr/bin/moat" run --checked -- true
+"$compiler" -static -o "$dir/checked" "$here/program.c" -I"$dir/usr/include" -L"$lib" -Wl,@"$lib/libmoat-checked.wrap" \
+    -lmoat-checked
+"$dir/checked"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the library for musl with Debian's musl-gcc and runs a program with it, preloaded and static.
+# Builds the library for musl with Debian's musl-gcc and runs a program with it, linked and static; and every checked
+# function, linked, preloaded and static.
 # musl.sh CMAKE SOURCE-DIR
 set -eu
 cmake=$1 source=$2
@@ -15,7 +16,7 @@ ln -s "/usr/include/$(gcc -print-multiarch)/asm" "$dir/kernel"
 "$cmake" -G Ninja -S "$source" -B "$dir/build" -DCMAKE_C_COMPILER=musl-gcc -DMOAT_TESTS=OFF \
     -DCMAKE_C_FLAGS="-idirafter $dir/kernel" >"$dir/log" 2>&1 ||
     { cat "$dir/log"; exit 1; }
-"$cmake" --build "$dir/build" --target moat moat_static >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
+"$cmake" --build "$dir/build" --target moat moat_static moat_checked moat_checked_static >"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
 
 if readelf -d "$dir/build/libmoat.so" | grep NEEDED | grep -v '\[libc.so\]'; then
     echo "the musl build needs more than musl"
@@ -26,3 +27,31 @@ musl-gcc -O1 -static -I"$source/include" -o "$dir/static" "$source/tests/static/
 musl-gcc -O1 -I"$source/include" -o "$dir/dynamic" "$source/tests/static/program.c" -L"$dir/build" -lmoat \
     -Wl,-rpath,"$dir/build"
 "$dir/dynamic"
+
+checked()
+{
+    musl-gcc -O0 -fno-builtin -w -D_GNU_SOURCE -idirafter "$dir/kernel" -o "$dir/$1" "$source"/tests/checked/main.c \
+        "$source"/tests/checked/functions.c "$source"/tests/checked/sized.c "$2" "$3" "$4"
+}
+checked linked -L"$dir/build" -lmoat-checked -Wl,-rpath,"$dir/build"
+checked fixed -static "-Wl,@$dir/build/libmoat-checked.wrap" "$dir/build/libmoat-checked.a"
+for kind in freed huge; do
+    "$dir/linked" "$kind"
+    "$dir/fixed" "$kind"
+done
+cat >"$dir/over.c" <<END
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv)
+{
+    return memcpy(malloc(100 + argc), argv[0] - 50, 102) == NULL;
+}
+END
+musl-gcc -O0 -fno-builtin -w -o "$dir/over" "$dir/over.c"
+"$dir/over"
+if LD_PRELOAD="$dir/build/libmoat-checked.so" "$dir/over" 2>"$dir/log" ||
+    ! grep -q "moat: heap-buffer-overflow: memcpy writes 102 bytes" "$dir/log"; then
+    echo "preloaded for musl it let an overflow pass"
+    cat "$dir/log"
+    exit 1
+fi
