@@ -47,11 +47,15 @@ target_compile_options(moat_flags INTERFACE
     # Or the compiler turns malloc and memset inside calloc into a call of calloc.
     -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
     -fno-builtin-aligned_alloc -fno-builtin-memalign -fno-builtin-posix_memalign -fno-builtin-valloc -fno-builtin-pvalloc
-    $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>
-    -fno-plt)
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
+# Only x86's linker makes direct calls of such ones again.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
+    target_compile_options(moat_flags INTERFACE -fno-plt)
+endif()
 target_include_directories(moat_flags INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
 target_compile_definitions(moat_flags INTERFACE _GNU_SOURCE
     $<$<OR:$<CONFIG:Debug>,$<BOOL:${MOAT_FUZZ}>>:MO_DEBUG=1>
+    $<$<BOOL:${MOAT_SMALL}>:MO_BUILD_SMALL=1>
     $<$<NOT:$<BOOL:${MOAT_INTERPOSES}>>:MO_NO_INTERPOSE=1>)
 
 # The stack protector costs instructions only in functions with arrays. The hot path has none that an
@@ -72,6 +76,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
     set(MOAT_AES_OPTIONS -msse4.1 -maes)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
     set(MOAT_AES_OPTIONS -march=armv8-a+crypto)
+endif()
+if(NOT MOAT_AES)
+    set(MOAT_AES_OPTIONS "")
 endif()
 
 # Only for libmoat.so.

@@ -4,6 +4,12 @@ add_library(moat_objects OBJECT ${MOAT_C_SOURCES} ${MOAT_CXX_SOURCES})
 set_target_properties(moat_objects PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_link_libraries(moat_objects PRIVATE moat_warnings PUBLIC moat_flags moat_sodium)
 
+# See src/api/new_nothrow.cc.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^arm")
+    set_target_properties(moat_objects PROPERTIES
+                          CXX_COMPILER_LAUNCHER "sh;${PROJECT_SOURCE_DIR}/cmake/weaken.sh;${CMAKE_OBJCOPY}")
+endif()
+
 # A new-handler's exception travels through src/api, so its objects need unwind tables.
 foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     if(source MATCHES "/src/(front|cache)/")
@@ -31,6 +37,15 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     if(source MATCHES "/src/front/hot_aes\\.c$")
         list(APPEND options ${MOAT_AES_OPTIONS})
     endif()
+    if(MOAT_SMALL)
+        list(APPEND options -Os)
+        if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+            list(APPEND options -mno-outline-atomics) # two forms of each atomic operation, chosen at run time
+        endif()
+        if(NOT source MATCHES "/src/api/new")
+            list(APPEND options -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-exceptions)
+        endif()
+    endif()
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${options}")
 endforeach()
 
@@ -52,13 +67,21 @@ list(TRANSFORM MOAT_EXPORT_LINES REPLACE "^ +([A-Za-z_0-9]+);.*$" "\\1")
 list(JOIN MOAT_EXPORT_LINES "\n" MOAT_EXPORT_NAMES)
 file(CONFIGURE OUTPUT exports.txt CONTENT "@MOAT_EXPORT_NAMES@\n" @ONLY)
 
+# What compilers put into COMDAT groups: as a local symbol it would be left without its section.
+set(MOAT_SHARED_NAMES DW.ref.__gxx_personality_v0)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^i.86$")
+    foreach(register IN ITEMS ax bx cx dx si di bp)
+        list(APPEND MOAT_SHARED_NAMES __x86.get_pc_thunk.${register})
+    endforeach()
+endif()
+list(TRANSFORM MOAT_SHARED_NAMES PREPEND --keep-global-symbol=)
+
 set(MOAT_OBJECT ${PROJECT_BINARY_DIR}/moat.o)
 add_custom_command(
     OUTPUT ${MOAT_OBJECT}
     COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -o ${MOAT_OBJECT}.all $<TARGET_OBJECTS:moat_objects> ${MOAT_SODIUM_LIBRARY}
-    # The second is in a COMDAT group: as a local symbol it would be left without its section.
     COMMAND ${CMAKE_OBJCOPY} --keep-global-symbols=${PROJECT_BINARY_DIR}/exports.txt
-            --keep-global-symbol=DW.ref.__gxx_personality_v0 ${MOAT_OBJECT}.all ${MOAT_OBJECT}
+            ${MOAT_SHARED_NAMES} ${MOAT_OBJECT}.all ${MOAT_OBJECT}
     DEPENDS moat_objects $<TARGET_OBJECTS:moat_objects> ${PROJECT_BINARY_DIR}/exports.txt
     COMMAND_EXPAND_LISTS VERBATIM
     COMMENT "Linking everything into moat.o")

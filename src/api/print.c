@@ -198,6 +198,8 @@ bool mo_stats_write(int fd, unsigned form)
     struct moat_stats s;
     struct mo_out o;
     bool json = form == MOAT_STATS_JSON;
+    if (MO_SMALL)
+        return false;
     mo_out_start(&o, fd);
     mo_front_start();
     mo_front_stats_all(&s);

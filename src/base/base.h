@@ -44,6 +44,13 @@ MO_INLINE void mo_read_fence(void)
 
 enum { MO_CACHE_LINE = 64 };
 
+/* CMake's MOAT_SMALL: what only its absence asks for is compiled away. docs/EMBEDDED.md says what that is. */
+#ifdef MO_BUILD_SMALL
+enum { MO_SMALL = 1 };
+#else
+enum { MO_SMALL = 0 };
+#endif
+
 /* Rounds x down to a multiple of a, which is a power of two. */
 MO_INLINE uintptr_t mo_align_down(uintptr_t x, uintptr_t a)
 {

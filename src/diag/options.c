@@ -434,7 +434,7 @@ void mo_options_load_from(struct mo_options *o, const char *compiled, const char
         {path, file != NULL ? file : none},
         {"MOAT_OPTIONS", environment != NULL ? environment : none},
     };
-    enum mo_profile profile = (enum mo_profile)mo_extra_profile;
+    enum mo_profile profile = MO_SMALL ? MO_PROFILE_EMBEDDED : (enum mo_profile)mo_extra_profile;
     for (size_t i = 0; i < MO_ARRAY_LEN(sources); i++)
         profile = mo_options_profile(sources[i].text, profile);
     mo_options_default(o, profile);
@@ -484,7 +484,7 @@ void mo_options_load(struct mo_options *o, bool secure)
     const char *compiled = &moat_options != NULL ? moat_options : NULL;
     const char *environment = secure ? NULL : from_environment("MOAT_OPTIONS=");
     mo_options_load_from(o, compiled, "/etc/moat.conf", environment, complain_on_stderr);
-    if (o->profile == MO_PROFILE_FUZZ && !secure) {
+    if (!MO_SMALL && o->profile == MO_PROFILE_FUZZ && !secure) {
         mo_options_take_afl(o, from_environment, complain_on_stderr);
         (void)mo_options_parse(o, environment != NULL ? environment : "", "", NULL); /* which wins */
     }

@@ -186,6 +186,8 @@ static void close_text(const struct mo_case *c, const char *before, const char *
 static void collect(struct mo_case *c, struct mo_stack *stack, const void *ucontext)
 {
     const struct mo_stack *stacks[3] = {stack};
+    if (MO_SMALL)
+        return;
     if (ucontext != NULL)
         mo_stack_of_context(stack, ucontext);
     else
@@ -208,7 +210,7 @@ static void write_report(struct mo_case *c, struct mo_stack *stack, const void *
     text = (struct mo_text){mo_report_last, mo_report_last + REPORT_SIZE - LAST_LINE};
     written = mo_report_last;
     output = mo_report_open(reporting_process);
-    switch (mo_sealed.options.report) {
+    switch (MO_SMALL ? (size_t)MO_REPORT_TEXT : mo_sealed.options.report) {
     case MO_REPORT_JSON:
         collect(c, stack, ucontext);
         mo_form_json(&text, c);

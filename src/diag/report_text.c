@@ -238,6 +238,8 @@ static void show_modules(struct mo_text *t, const struct mo_case *c)
 
 void mo_form_text_rest(struct mo_text *t, const struct mo_case *c)
 {
+    if (MO_SMALL)
+        return;
     show_stack(t, c, "    stack", c->stack, mo_form_kept(c->chunk));
     if (mo_case_has_chunk(c)) {
         show_stack(t, c, "    allocated", c->chunk->allocated, c->chunk->freed != NULL);

@@ -215,7 +215,7 @@ static void check_listed(const struct mo_cache *c, unsigned class, uint32_t from
 
 static void check_cache(const struct mo_cache *c, bool *patient, const char *action)
 {
-    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
+    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class ++) {
         const struct mo_class *k = &mo_sealed.classes[class];
         const uint32_t *top = &c->stock[class].top;
         uint32_t fifo = load_place(&c->stock[class].fifo), ready = load_place(top);
@@ -283,7 +283,7 @@ static size_t check_all(const char *action, bool known)
         live += check_slab(&mo_sealed.slabs[number], MO_OWNER_SHARD, &patient, action);
     for (const struct mo_cache *c = mo_cache_next(NULL); c != NULL; c = mo_cache_next(c))
         check_cache(c, &patient, action);
-    return live + mo_guarded_check(action, known) + mo_big_check(action);
+    return live + (MO_SMALL ? 0 : mo_guarded_check(action, known)) + mo_big_check(action);
 }
 
 void mo_check_shard(int shard, const char *action)

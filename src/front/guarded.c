@@ -133,7 +133,7 @@ void *mo_guarded_allocate(size_t n, size_t align, enum mo_origin origin)
         return NULL;
     mo_fault_sampled();
     g->origin = (uint8_t)origin;
-    if (mo_sealed.options.malloc_context_size != 0) {
+    if (!MO_SMALL && mo_sealed.options.malloc_context_size != 0) {
         mo_pool_stacks(g)->freed.count = 0;
         mo_stack_take(&mo_pool_stacks(g)->allocated, mo_sealed.options.malloc_context_size);
     }
@@ -150,7 +150,7 @@ bool mo_guarded_release(uintptr_t p, struct mo_routine used)
         return false;
     verify(g, used.action);
     (void)check_routine(g, used);
-    if (mo_sealed.options.malloc_context_size != 0)
+    if (!MO_SMALL && mo_sealed.options.malloc_context_size != 0)
         mo_stack_take(&mo_pool_stacks(g)->freed, mo_sealed.options.malloc_context_size);
     mo_pool_retire(g);
     return true;

@@ -166,7 +166,7 @@ static MO_COLD void release_else(uintptr_t p, bool told, size_t n, enum mo_origi
         mo_release_siphash((void *)p, origin);
 }
 
-#define SPECIALIZED  true
+#define SPECIALIZED  (!MO_SMALL)
 #define HEAP_SIZE    mo_sealed.aes_heap_size
 #define MO_HOT(name) name##_aes
 #include "front/hot.h"

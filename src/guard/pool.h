@@ -76,6 +76,8 @@ extern size_t mo_pool_size MO_HIDDEN;
 
 MO_INLINE bool mo_pool_holds(uintptr_t p)
 {
+    if (MO_SMALL)
+        return false;
     size_t size = __atomic_load_n(&mo_pool_size, __ATOMIC_ACQUIRE);
     return mo_unlikely(p - __atomic_load_n(&mo_pool_base, __ATOMIC_RELAXED) < size);
 }

@@ -28,7 +28,7 @@ static void arm(struct mo_cache *c)
 void mo_sampler_charge(struct mo_cache *c, ptrdiff_t n)
 {
     struct mo_sampler *s = &mo_sampler_mine;
-    if (mo_sealed.options.sample_rate == 0)
+    if (MO_SMALL || mo_sealed.options.sample_rate == 0)
         return;
     if (mo_unlikely(!s->drawn)) {
         /* The first one starts in the middle of an interval. That makes short lives as likely to have a sample as any

@@ -20,7 +20,7 @@ enum { MO_SAMPLER_DENSE = 64 };
 
 MO_INLINE bool mo_sampler_is_dense(void)
 {
-    return mo_sealed.options.sample_rate < MO_SAMPLER_DENSE && mo_sealed.options.sample_rate != 0;
+    return !MO_SMALL && mo_sealed.options.sample_rate < MO_SAMPLER_DENSE && mo_sealed.options.sample_rate != 0;
 }
 
 struct mo_sampler {
@@ -35,7 +35,7 @@ extern const struct mo_cache mo_sampler_marker;
 
 MO_INLINE bool mo_sampler_is_due(void)
 {
-    return mo_cache_mine == &mo_sampler_marker;
+    return !MO_SMALL && mo_cache_mine == &mo_sampler_marker;
 }
 
 /* What mo_cache_mine would be without the marker. */

@@ -15,7 +15,7 @@ int main(int argc, char **argv)
         return realloc(hide(p), size + 100) ? finish() : 1;
     if (word_is(argv, 2, "interior"))
         return realloc(hide(p + 16), size + 100) ? finish() : 1;
-    for (size_t more = size; q == p && more < (size_t)1 << 32; more *= 2)
+    for (size_t more = size; q == p && more <= UINT32_MAX / 2; more *= 2)
         if (!(q = hide(realloc(hide(q), more * 2))))
             fail("no memory for %zu", more * 2);
     if (q == p || !all_bytes(q, 0xaa, size))

@@ -82,6 +82,20 @@ static inline struct child run_child(void (*what)(void *), void *argument)
     return c;
 }
 
+/* Where an emulator runs the tests (scripts/cross), the kernel can't start this executable by itself. */
+static inline void exec_self(void)
+{
+#ifdef MOAT_TEST_EMULATOR
+    char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
+    execlp("env", "env", MOAT_TEST_EMULATOR, path, (char *)NULL);
+#else
+    execl("/proc/self/exe", "self", (char *)NULL);
+#endif
+    _exit(127);
+}
+
 /* Runs this executable with MOAT_OPTIONS=options and UNIT_SAY=1: a test file that uses it has a constructor that then
  * prints and exits. address_limit: RLIMIT_AS in bytes, or 0. */
 static inline struct child run_self(const char *options, size_t address_limit)
@@ -95,8 +109,7 @@ static inline struct child run_self(const char *options, size_t address_limit)
         setenv("UNIT_SAY", "1", 1);
         if (address_limit != 0)
             setrlimit(RLIMIT_AS, &limit);
-        execl("/proc/self/exe", "self", (char *)NULL);
-        _exit(127);
+        exec_self();
     }
     child_end(pid, ends, &c);
     return c;

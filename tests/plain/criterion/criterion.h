@@ -76,6 +76,8 @@ void plain_failed(const char *file, int line, bool fatal, const char *what, cons
 #define cr_assert_str_eq(a, b, ...)    PLAIN_CHECK(true, strcmp(a, b) == 0, #a " is " #b, __VA_ARGS__)
 #define cr_assert_str_empty(a, ...)    PLAIN_CHECK(true, *(a) == '\0', #a " is empty", __VA_ARGS__)
 #define cr_assert_arr_eq(a, b, n, ...) PLAIN_CHECK(true, memcmp(a, b, n) == 0, #a " is " #b, __VA_ARGS__)
+#define cr_assert_float_eq(a, b, e, ...) \
+    PLAIN_CHECK(true, (a) - (b) <= (e) && (b) - (a) <= (e), #a " is about " #b, __VA_ARGS__)
 #define cr_assert_fail(...)            PLAIN_CHECK(true, false, "failed", __VA_ARGS__)
 #define cr_fail(...)                   PLAIN_CHECK(false, false, "failed", __VA_ARGS__)
 #define cr_expect(c, ...)              PLAIN_CHECK(false, c, #c, __VA_ARGS__)
