@@ -26,7 +26,7 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/arena/arena\\.c$")
         list(APPEND options -fno-vectorize -fno-unroll-loops) # a popcount of a few words is 500 bytes of vectors
     endif()
-    if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/(code|modules|process|unwind)|/src/mem/(classes|dense|sodium|table)|/front/stats")
+    if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/(code|lock|memory|modules|process|roots|unwind)|/src/mem/(classes|dense|sodium|table)|/front/stats")
         list(APPEND options -fno-asynchronous-unwind-tables) # leaves: never on a stack that is kept
     endif()
     if(source MATCHES "/src/api/(print|profile)\\.c$")

@@ -55,11 +55,11 @@ extern const struct mo_cache_places mo_cache_places;
 #define MO_CACHE_EMPTY_TOP (offsetof(struct mo_cache, empty) + sizeof(uintptr_t))
 
 /* A read-only cache with nothing in it. */
-#define MO_CACHE_NONE                                                                          \
-    {                                                                                          \
-        .random = (struct mo_random *)(uintptr_t)&mo_random_none, .expect = 0xffff, .stock = { \
-            [0 ... MO_CLASSES - 1] = {.top = MO_CACHE_EMPTY_TOP}                               \
-        }                                                                                      \
+#define MO_CACHE_NONE                                                                         \
+    {                                                                                         \
+        .random = (struct mo_random *)(uintptr_t)mo_random_none, .expect = 0xffff, .stock = { \
+            [0 ... MO_CLASSES - 1] = {.top = MO_CACHE_EMPTY_TOP}                              \
+        }                                                                                     \
     }
 extern const struct mo_cache mo_cache_none;
 extern __thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec")));

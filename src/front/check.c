@@ -215,7 +215,7 @@ static void check_listed(const struct mo_cache *c, unsigned class, uint32_t from
 
 static void check_cache(const struct mo_cache *c, bool *patient, const char *action)
 {
-    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class ++) {
+    for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
         const uint32_t *top = &c->stock[class].top;
         uint32_t fifo = load_place(&c->stock[class].fifo), ready = load_place(top);

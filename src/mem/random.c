@@ -5,7 +5,7 @@
 
 #include "diag/sealed.h"
 
-const struct mo_random mo_random_none;
+const uint32_t mo_random_none[2]; /* no more of a stream is looked at: `left` and `seeded` */
 
 /* A key from the kernel, or from option `seed` and a count of the streams for repeatable runs. */
 static void reseed(struct mo_random *r)

@@ -25,7 +25,7 @@ struct mo_random {
 _Static_assert(sizeof(struct mo_random) == MO_RANDOM_SIZE, "four streams in a small page");
 
 /* With nothing in it and read-only: who draws from it would fault. */
-extern const struct mo_random mo_random_none;
+extern const uint32_t mo_random_none[2];
 
 /* Chooses how ChaCha20 is computed; before the first refill. */
 void mo_random_start(void);

@@ -116,6 +116,7 @@ printf '#!/bin/sh\necho another page\n' >moat
 expect fail "another" options "$dir/moat"
 
 mkdir -p tools src/diag man
+cp "$1/src/api/exports.map" src/api/
 cp "$1"/tools/moat*.[c1] tools/
 cp "$1/src/diag/options.def" src/diag/
 "$1/scripts/man" conf "$1/docs/OPTIONS.md" >man/moat.conf.5
