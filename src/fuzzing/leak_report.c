@@ -17,6 +17,8 @@ struct entry {
 static char buffer[TEXT];
 static struct mo_text text;
 static struct entry entries[ENTRIES]; /* the largest */
+static struct mo_leak_chunk firsts[ENTRIES];
+static struct mo_stack stacks[ENTRIES];
 static size_t entry_count, left_out, total_count, total_bytes;
 static long process;
 
@@ -69,12 +71,26 @@ static void gather(const struct mo_leak_set *set, size_t count)
     }
 }
 
+/* Copied, as a slot may have another chunk when threads go on. */
+void mo_leaks_keep(const struct mo_leak_set *set, size_t count)
+{
+    gather(set, count);
+    for (size_t i = 0; i < entry_count; i++) {
+        firsts[i] = *entries[i].first;
+        entries[i].first = &firsts[i];
+        if (firsts[i].made != NULL) {
+            stacks[i] = *firsts[i].made;
+            firsts[i].made = &stacks[i];
+        }
+    }
+}
+
 static void find_modules(void)
 {
-    const struct mo_stack *stacks[ENTRIES];
+    const struct mo_stack *made[ENTRIES];
     for (size_t i = 0; i < entry_count; i++)
-        stacks[i] = entries[i].first->made;
-    mo_modules_find(stacks, entry_count);
+        made[i] = entries[i].first->made;
+    mo_modules_find(made, entry_count);
 }
 
 static void line(const char *what)
@@ -206,11 +222,10 @@ static void form_json(const char *what)
     mo_text_string(&text, "}\n");
 }
 
-void mo_leaks_report(const struct mo_leak_set *set, size_t count, const char *what)
+void mo_leaks_report(const char *what, int fd)
 {
     process = mo_os_process_id();
     text = (struct mo_text){buffer, buffer + sizeof buffer};
-    gather(set, count);
     find_modules();
     if (mo_sealed.options.report == MO_REPORT_JSON)
         form_json(what);
@@ -218,8 +233,8 @@ void mo_leaks_report(const struct mo_leak_set *set, size_t count, const char *wh
         form_asan();
     else
         form_text(what);
-    int fd = mo_report_open(process);
-    (void)mo_os_write(fd, buffer, (size_t)(text.at - buffer));
-    if (fd != STDERR_FILENO)
-        mo_os_close_file(fd);
+    int file = mo_report_open(process);
+    (void)mo_os_write(file != STDERR_FILENO ? file : fd, buffer, (size_t)(text.at - buffer));
+    if (file != STDERR_FILENO)
+        mo_os_close_file(file);
 }

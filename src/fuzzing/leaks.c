@@ -11,7 +11,7 @@
 #include "moat/moat.h"
 #include "os/roots.h"
 
-enum { APART_MOST = 8, SPARE = 1024 };
+enum { APART_MOST = 8, SPARE = 4096, TRIES = 20, COPY = 16384 };
 #define NONE UINT32_MAX
 
 #if defined(__x86_64__)
@@ -31,12 +31,15 @@ static struct {
     uintptr_t lowest, span; /* where all chunks lie */
     uint32_t to_look;       /* the first chunk of the list */
     uint32_t marking;       /* what chunks become that are come to: enum mo_leak_mark */
+    bool stand;             /* no other thread goes on */
+    bool good;              /* pagemap could be read */
 } now;
 
-static void add(struct mo_leak_set *set, uintptr_t p, size_t n, const struct mo_stack *made)
+static void add(struct mo_leak_set *set, struct mo_leak_chunk c)
 {
+    c.next = NONE;
     if (set->count < set->room)
-        set->chunks[set->count++] = (struct mo_leak_chunk){.p = p, .n = n, .made = made};
+        set->chunks[set->count++] = c;
 }
 
 /* False: a lock is not to be had. What only a chunk points to that is not known would look like a leak. */
@@ -44,7 +47,7 @@ static bool collect_slabs(struct mo_leak_set *set)
 {
     for (size_t number = 1; number < mo_heap_slab_count(); number++) {
         const struct mo_slab *slab = &mo_sealed.slabs[number];
-        enum mo_hold hold = mo_arena_hold(slab, true);
+        enum mo_hold hold = mo_arena_hold(slab, false); /* its holder may stand */
         if (hold == MO_LOCKED)
             return false;
         if (hold != MO_HELD)
@@ -53,15 +56,25 @@ static bool collect_slabs(struct mo_leak_set *set)
         for (unsigned i = 0; i < slab->introduced; i++) {
             struct mo_bounds b;
             uintptr_t slot = slab->base + MO_HEADER + (size_t)i * k->stride;
-            if ((mo_state_load(mo_state_of(mo_granule_of(slot), k, slot)) & MO_STATE_LIVE) == 0)
+            uint32_t state = mo_state_load(mo_state_of(mo_granule_of(slot), k, slot));
+            if ((state & MO_STATE_LIVE) == 0)
                 continue;
             mo_bounds_find(slot + MO_HEADER, &b);
             if (b.kind == MO_BOUNDS_LIVE)
-                add(set, b.p, b.n, NULL);
+                add(set, (struct mo_leak_chunk){.p = b.p, .n = b.n, .generation = state & MO_STATE_GENERATION});
         }
         mo_arena_let_go(slab);
     }
     return true;
+}
+
+/* Of a slot only what its chunk was made by is known. */
+static uint32_t generation_of(const struct mo_stack *made)
+{
+    uint64_t h = made != NULL ? made->thread : 0;
+    for (size_t i = 0; made != NULL && i < mo_min(made->count, MO_STACK_MOST); i++)
+        h = (h ^ made->frames[i]) * 0xd6e8feb86659fd93u;
+    return (uint32_t)(h >> 32);
 }
 
 static bool collect_pool(struct mo_leak_set *set)
@@ -72,22 +85,32 @@ static bool collect_pool(struct mo_leak_set *set)
         return false;
     while ((g = mo_pool_next_locked(&at, true)) != NULL) {
         const struct mo_stack *made = mo_sealed.options.malloc_context_size != 0 ? &mo_pool_stacks(g)->allocated : NULL;
-        add(set, g->p, g->n, made != NULL && made->count != 0 ? made : NULL);
+        if (made != NULL && made->count == 0)
+            made = NULL;
+        add(set, (struct mo_leak_chunk){.p = g->p, .n = g->n, .made = made, .generation = generation_of(made)});
     }
     mo_pool_unlock();
     return true;
 }
 
-static bool collect_large(struct mo_leak_set *set)
+/* False as well while one is being moved, where that matters: what is in it is only known after. */
+static bool collect_large(struct mo_leak_set *set, bool all_settled)
 {
-    struct mo_large l;
-    size_t at = 0;
+    bool settled = true;
     if (!mo_large_hold())
         return false;
-    while (mo_large_next_locked(&at, &l))
-        add(set, l.p, l.n, NULL);
+    for (size_t i = 0; i < mo_large_table.room; i++) {
+        const struct mo_large *l = &mo_large_table.entries[i];
+        if (l->p == 0)
+            continue;
+        if (l->state == 0)
+            add(set, (struct mo_leak_chunk){.p = l->map, .n = l->map_size, .mark = MO_LEAK_NONE});
+        else
+            add(set, (struct mo_leak_chunk){.p = l->p, .n = l->n, .generation = l->state});
+        settled = settled && (l->state == 0 || !l->busy);
+    }
     mo_large_unlock();
-    return true;
+    return settled || !all_settled;
 }
 
 static bool is_less(const struct mo_leak_chunk *a, const struct mo_leak_chunk *b, bool by_report);
@@ -138,22 +161,44 @@ static bool is_less(const struct mo_leak_chunk *a, const struct mo_leak_chunk *b
     return order != 0 ? order < 0 : a->p < b->p;
 }
 
-bool mo_leaks_collect(struct mo_leak_set *set)
+/* Before threads are stopped: one of them may have a lock that this waits for. */
+static bool make_room(struct mo_leak_set *set)
 {
     struct moat_stats stats;
+    struct mo_large_figures large;
     *set = (struct mo_leak_set){0};
     if (sizeof(uintptr_t) == 4)
         return false;
     mo_front_stats(&stats);
-    size_t room = stats.live_count + stats.live_count / 4 + SPARE; /* other threads go on */
+    mo_large_figures(&large);
+    size_t room = stats.live_count + stats.live_count / 4 + large.waiting_count + SPARE; /* other threads go on */
     set->chunks = mo_os_map_guarded(room * sizeof *set->chunks, "moat leaks");
     if (set->chunks == NULL)
         return false;
     set->room = mo_min(room, NONE);
-    if (!collect_slabs(set) || !collect_pool(set) || !collect_large(set) || set->count == set->room)
+    return true;
+}
+
+static bool collect(struct mo_leak_set *set, bool all_settled)
+{
+    set->count = 0;
+    if (!collect_slabs(set) || !collect_pool(set) || !collect_large(set, all_settled) || set->count == set->room)
         return false;
     sort(set->chunks, set->count, false);
     return true;
+}
+
+bool mo_leaks_collect(struct mo_leak_set *set)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        if (!make_room(set))
+            break;
+        if (collect(set, false))
+            return true;
+        mo_leaks_drop(set);
+        mo_os_pause(1);
+    }
+    return false;
 }
 
 void mo_leaks_drop(struct mo_leak_set *set)
@@ -191,24 +236,38 @@ static void come_to(uintptr_t word)
     now.to_look = (uint32_t)i;
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void look_into(uintptr_t low, uintptr_t high)
+__attribute__((no_sanitize("address", "thread"))) static void look_at_words(uintptr_t low, uintptr_t high)
 {
     low = mo_align_up(low, sizeof(uintptr_t));
     for (; low + sizeof(uintptr_t) <= high; low += sizeof(uintptr_t))
         come_to(*(const volatile uintptr_t *)low);
 }
 
-/* Of a chunk's pages the program may have closed some, where it has whole ones. */
+/* What may be inaccessible, or become so, is copied: pages that the program has closed, and all while a thread goes on
+ * that may free it. */
+static void look_into_copy(uintptr_t low, uintptr_t high)
+{
+    static uintptr_t copy[COPY / sizeof(uintptr_t)];
+    low = mo_align_up(low, sizeof(uintptr_t));
+    while (low < high) {
+        size_t got = mo_os_copy(low, copy, mo_min(high - low, sizeof copy));
+        look_at_words((uintptr_t)copy, (uintptr_t)copy + got);
+        low = got != 0 ? mo_align_up(low + got, sizeof(uintptr_t))
+                       : mo_align_down(low, mo_sealed.features.page) + mo_sealed.features.page;
+    }
+}
+
+static void look_into(uintptr_t low, uintptr_t high)
+{
+    if (now.stand)
+        look_at_words(low, high);
+    else
+        look_into_copy(low, high);
+}
+
 static void look_into_chunk(const struct mo_leak_chunk *c)
 {
-    size_t page = mo_sealed.features.page;
-    if (c->n < page) {
-        look_into(c->p, c->p + c->n);
-        return;
-    }
-    for (uintptr_t at = c->p; at < c->p + c->n; at = mo_align_down(at, page) + page)
-        if (mo_os_readable(at))
-            look_into(at, mo_min(mo_align_down(at, page) + page, c->p + c->n));
+    look_into_copy(c->p, c->p + c->n);
 }
 
 /* Looks into all that has been come to, and what that leads to. */
@@ -222,27 +281,32 @@ static void follow(void)
     }
 }
 
-/* A run of the program's pages, without what is apart and without large chunks. */
-static void look_at_root(uintptr_t low, uintptr_t high)
+static void look_at_part(uintptr_t low, uintptr_t high)
+{
+    if (low < high)
+        now.good = now.good && mo_os_present(low, high, look_into);
+}
+
+/* A mapping of the program's, without what is apart and without large chunks. */
+static bool look_at_root(uintptr_t low, uintptr_t high)
 {
     for (size_t i = 0; i < apart_count; i++) {
         if (low >= apart[i].high || high <= apart[i].low)
             continue;
         if (low < apart[i].low)
-            look_at_root(low, apart[i].low);
+            (void)look_at_root(low, apart[i].low);
         if (high <= apart[i].high)
-            return;
+            return now.good;
         low = apart[i].high;
     }
     for (size_t i = first_behind(now.set, low); i < now.set->count && now.set->chunks[i].p < high; i++) {
         const struct mo_leak_chunk *c = &now.set->chunks[i];
-        if (low < c->p)
-            look_into(low, c->p);
+        look_at_part(low, c->p);
         low = mo_max(low, c->p + c->n);
     }
-    if (low < high)
-        look_into(low, high);
+    look_at_part(low, high);
     follow();
+    return now.good;
 }
 
 static void set_apart(uintptr_t low, uintptr_t high)
@@ -287,7 +351,7 @@ static void set_all_apart(const struct mo_leak_set *set, const struct mo_leak_se
 static bool is_old(const struct mo_leak_set *old, const struct mo_leak_chunk *c)
 {
     size_t i = first_behind(old, c->p);
-    return i < old->count && old->chunks[i].p == c->p;
+    return i < old->count && old->chunks[i].p == c->p && old->chunks[i].generation == c->generation;
 }
 
 /* What is left is in no order yet: a chunk that is reached from another one that has leaked leaks with it. */
@@ -305,28 +369,58 @@ static void tell_indirect(void)
     }
 }
 
-__attribute__((noinline)) size_t mo_leaks_search(struct mo_leak_set *set, const struct mo_leak_set *old, bool *good)
+/* Has it been freed by a thread that goes on? */
+static bool is_live(const struct mo_leak_chunk *c)
+{
+    struct mo_bounds b;
+    if (now.stand)
+        return true;
+    mo_bounds_find(c->p, &b);
+    return b.kind == MO_BOUNDS_LIVE && b.p == c->p;
+}
+
+/* While the others stand. */
+static size_t look(struct mo_leak_set *set, const struct mo_leak_set *old, uintptr_t stack)
 {
     size_t left = 0;
-    __builtin_unwind_init(); /* registers of the caller go to the stack */
-    set_all_apart(set, old);
-    for (size_t i = 0; i < set->count; i++)
-        set->chunks[i].next = NONE;
     now.set = set;
     now.lowest = set->count != 0 ? set->chunks[0].p : 0;
     now.span =
         set->count != 0 ? set->chunks[set->count - 1].p + mo_max(set->chunks[set->count - 1].n, 1) - now.lowest : 0;
     now.to_look = NONE;
     now.marking = MO_LEAK_REACHED;
-    mo_os_threads_stop();
-    *good = mo_os_roots((uintptr_t)__builtin_frame_address(0) - SAVED, look_at_root);
-    mo_os_threads_go();
-    if (!*good)
+    now.good = true;
+    set_all_apart(set, old);
+    now.good = mo_os_roots(stack, look_at_root);
+    if (!now.good)
         return 0;
     tell_indirect();
     for (size_t i = 0; i < set->count; i++)
-        if (set->chunks[i].mark != MO_LEAK_REACHED && !is_old(old, &set->chunks[i]))
+        if (set->chunks[i].mark < MO_LEAK_REACHED && !is_old(old, &set->chunks[i]) && is_live(&set->chunks[i]))
             set->chunks[left++] = set->chunks[i];
     sort(set->chunks, left, true);
+    mo_leaks_keep(set, left);
     return left;
+}
+
+__attribute__((noinline)) size_t mo_leaks_search(struct mo_leak_set *set, const struct mo_leak_set *old, bool *good)
+{
+    __builtin_unwind_init(); /* registers of the caller go to the stack */
+    *good = false;
+    for (unsigned i = 0; i < TRIES; i++) {
+        size_t left = 0;
+        if (!make_room(set))
+            return 0;
+        now.stand = mo_os_threads_stop();
+        bool all = collect(set, i < TRIES / 2); /* a forked child has those of its parent's other threads so for good */
+        if (all)
+            left = look(set, old, (uintptr_t)__builtin_frame_address(0) - SAVED);
+        mo_os_threads_go();
+        *good = all && now.good;
+        if (all)
+            return left;
+        mo_leaks_drop(set); /* a thread stood with a lock, or there are more chunks than before */
+        mo_os_pause(1);
+    }
+    return 0;
 }

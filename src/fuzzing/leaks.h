@@ -14,12 +14,18 @@
 #include "base/base.h"
 #include "os/stack.h"
 
-enum mo_leak_mark { MO_LEAK_DIRECT, MO_LEAK_INDIRECT, MO_LEAK_REACHED };
+enum mo_leak_mark {
+    MO_LEAK_DIRECT,
+    MO_LEAK_INDIRECT,
+    MO_LEAK_REACHED,
+    MO_LEAK_NONE, /* a large mapping that waits: no chunk, and none of the program's memory */
+};
 
 struct mo_leak_chunk {
     uintptr_t p;
     size_t n;
     const struct mo_stack *made; /* NULL: not kept */
+    uint32_t generation;         /* tells it from an earlier chunk at its address, as far as is known */
     uint32_t next;               /* to be looked into: a list */
     uint32_t mark;               /* enum mo_leak_mark */
 };
@@ -30,16 +36,19 @@ struct mo_leak_set {
     size_t count, room;
 };
 
-/* All live chunks; false without memory, or where this can't be done. */
+/* All live chunks; false without memory or a lock, or where this can't be done. */
 bool mo_leaks_collect(struct mo_leak_set *set) MO_CHECKED;
 void mo_leaks_drop(struct mo_leak_set *set);
 
-/* Marks those of `set` that are reached, or are in `old` (which may be empty), and moves the others to its front,
- * ordered for the report; how many there are. *good is false, and there are none, where /proc does not say where to
- * look. */
+/* Collects the live chunks while all other threads stand; marks those that are reached, or are in `old` (which may be
+ * empty), and moves the others to the front, ordered for the report, which has what it needs when they go on; how many
+ * there are. *good is false, and there are none, where /proc does not say where to look, or there is no memory or a
+ * thread has stood with a lock each time. */
 size_t mo_leaks_search(struct mo_leak_set *set, const struct mo_leak_set *old, bool *good);
 
-/* Writes the report of the first `count` chunks as option report says. what: "the process" or "the epoch". */
-void mo_leaks_report(const struct mo_leak_set *set, size_t count, const char *what);
+/* Keeps of the first `count` chunks what the report says, and writes it, as option report says, to where reports go, or
+ * to `fd` in place of stderr. what: "the process" or "the epoch". */
+void mo_leaks_keep(const struct mo_leak_set *set, size_t count);
+void mo_leaks_report(const char *what, int fd);
 
 #endif

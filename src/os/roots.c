@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -15,6 +16,7 @@ enum {
     STOP_MS = 200,
     LINE_MOST = 640, /* of a line of maps that is looked at; a path behind it does not matter */
     PAGES = 512,     /* entries of pagemap read at once */
+    STATUS = 4096,   /* of a thread's status */
 };
 
 static int stop_signal; /* 0: none is stopped */
@@ -24,6 +26,9 @@ static size_t stopped;                 /* atomic: places of `stacks` taken */
 static size_t others;                  /* that have been sent the signal */
 static size_t waiting;                 /* atomic: threads in the handler */
 static uintptr_t stacks[THREADS_MOST]; /* where they stand */
+static uint32_t known[THREADS_MOST];   /* threads that have been come to */
+static size_t known_count;
+static bool all_stand; /* none goes on that could be stopped but was not */
 
 /* In each other thread. The kernel has put its registers on its stack, above this frame. */
 static void stop_here(int number)
@@ -55,18 +60,84 @@ static long number_of(const char *name)
     return *name == '\0' ? n : 0;
 }
 
-/* Sends the signal to every other thread; how many there are. */
+/* The value of a line of a thread's status; NULL: there is none. */
+static const char *value_of(const char *status, const char *key)
+{
+    const char *at = strstr(status, key);
+    return at != NULL ? at + strlen(key) + strspn(at + strlen(key), " \t") : NULL;
+}
+
+static uintptr_t hex(const char **at)
+{
+    uintptr_t v = 0;
+    for (;; ++*at) {
+        char c = **at;
+        if (c >= '0' && c <= '9')
+            v = v << 4 | (uintptr_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            v = v << 4 | (uintptr_t)(c - 'a' + 10);
+        else
+            return v;
+    }
+}
+
+enum answer { TAKES, BLOCKS, ENDED };
+
+/* Would the thread take the signal? One that has ended, or blocks it, would be waited for in vain. */
+static enum answer ask(long thread, int number)
+{
+    static char status[STATUS];
+    char path[] = "/proc/self/task/0000000000/status";
+    char *digits = path + sizeof "/proc/self/task/" - 1, number_text[24];
+    size_t n = 0;
+    for (long rest = thread; rest > 0; rest /= 10)
+        number_text[n++] = (char)('0' + rest % 10);
+    while (n > 0)
+        *digits++ = number_text[--n];
+    memcpy(digits, "/status", sizeof "/status");
+    if (mo_os_read_file(path, status, sizeof status) == 0)
+        return TAKES;
+    const char *state = value_of(status, "\nState:"), *blocked = value_of(status, "\nSigBlk:");
+    if (state != NULL && (*state == 'Z' || *state == 'X'))
+        return ENDED;
+    return blocked != NULL && (hex(&blocked) >> (number - 1) & 1) != 0 ? BLOCKS : TAKES;
+}
+
+static bool is_known(long thread)
+{
+    for (size_t i = 0; i < known_count; i++)
+        if (known[i] == (uint32_t)thread)
+            return true;
+    return false;
+}
+
+/* Sends the signal to a thread that has not been come to; true: to this one. */
+static bool signal_one(long thread, int number)
+{
+    if (is_known(thread))
+        return false;
+    if (known_count == THREADS_MOST) {
+        all_stand = false;
+        return false;
+    }
+    known[known_count++] = (uint32_t)thread;
+    enum answer a = ask(thread, number);
+    all_stand = all_stand && a != BLOCKS;
+    return a == TAKES && syscall(SYS_tgkill, mo_os_process_id(), thread, number) == 0;
+}
+
+/* Sends the signal to every other thread that is new, or to none when it is 0; how many there are. */
 static size_t signal_others(int number)
 {
     static char entries[4096] __attribute__((aligned(8)));
-    long self = mo_os_thread_id(), process = mo_os_process_id(), n;
+    long self = mo_os_thread_id(), n;
     size_t count = 0;
     int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     while (fd >= 0 && (n = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0) {
         for (long at = 0; at < n;) {
             const struct directory_entry *e = (const void *)(entries + at);
             long thread = number_of(e->name);
-            if (thread > 0 && thread != self && (number == 0 || syscall(SYS_tgkill, process, thread, number) == 0))
+            if (thread > 0 && thread != self && (number == 0 || signal_one(thread, number)))
                 count++;
             at += e->size;
         }
@@ -76,23 +147,39 @@ static size_t signal_others(int number)
     return count;
 }
 
-void mo_os_threads_stop(void)
+/* Again until no thread is new: one that has not been stopped yet may have made another. */
+static void stop_all(int number)
+{
+    enum { ROUNDS = 20 };
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        size_t was = known_count;
+        others += signal_others(number);
+        if (known_count == was)
+            return;
+        for (unsigned i = 0; i < STOP_MS && __atomic_load_n(&waiting, __ATOMIC_ACQUIRE) < others; i++)
+            mo_os_pause(1);
+    }
+    all_stand = false;
+}
+
+bool mo_os_threads_stop(void)
 {
     int saved = errno;
     struct sigaction now = {.sa_handler = stop_here, .sa_flags = SA_RESTART};
-    stopped = waiting = 0;
+    stopped = waiting = others = known_count = 0;
+    all_stand = true;
     if (signal_others(0) != 0) {
         sigfillset(&now.sa_mask);
         stopping = true;
         int number = SIGRTMAX - 1;
         if (sigaction(number, &now, &before) == 0) {
             stop_signal = number;
-            others = signal_others(number);
-            for (unsigned i = 0; i < STOP_MS && __atomic_load_n(&waiting, __ATOMIC_ACQUIRE) < others; i++)
-                mo_os_pause(1);
+            stop_all(number);
         }
+        all_stand = all_stand && stop_signal != 0 && __atomic_load_n(&waiting, __ATOMIC_ACQUIRE) == others;
     }
     errno = saved;
+    return all_stand;
 }
 
 void mo_os_threads_go(void)
@@ -113,22 +200,9 @@ void mo_os_threads_go(void)
 
 struct line {
     uintptr_t low, high;
-    bool wanted; /* private, readable and writable */
+    bool wanted;   /* private and readable */
+    bool writable; /* else it counts where its pages are not the file's */
 };
-
-static uintptr_t hex(const char **at)
-{
-    uintptr_t v = 0;
-    for (;; ++*at) {
-        char c = **at;
-        if (c >= '0' && c <= '9')
-            v = v << 4 | (uintptr_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            v = v << 4 | (uintptr_t)(c - 'a' + 10);
-        else
-            return v;
-    }
-}
 
 /* "7f12a000-7f12b000 rw-p ..." */
 static struct line parse(const char *text)
@@ -137,7 +211,9 @@ static struct line parse(const char *text)
     l.low = hex(&text);
     text += *text == '-';
     l.high = hex(&text);
-    l.wanted = text[0] == ' ' && text[1] == 'r' && text[2] == 'w' && text[4] == 'p';
+    l.wanted = text[0] == ' ' && text[1] == 'r' && text[2] != '\0' && text[3] != '\0' && text[4] == 'p';
+    l.writable = l.wanted && text[2] == 'w';
+    l.wanted = l.wanted && (l.writable || text[3] == '-'); /* code has no pointers of the program's */
     return l;
 }
 
@@ -151,7 +227,7 @@ struct maps {
 static bool open_maps(struct maps *m)
 {
     m->at = m->n = 0;
-    m->fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+    m->fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/maps", O_RDONLY | O_CLOEXEC, 0);
     return m->fd >= 0;
 }
 
@@ -181,24 +257,30 @@ static bool next_line(struct maps *m, struct line *l)
     return true;
 }
 
-/* The least address of the mapping that counts: below where a thread stands, its stack is what calls have left. */
+/* The least address of the mapping that counts: below where a thread stands, its stack is what calls have left. In a
+ * mapping that several threads stand in, the stack of one may lie below that of another. */
 static uintptr_t used_from(const struct line *l, uintptr_t stack)
 {
     uintptr_t from = l->low;
-    if (stack - l->low < l->high - l->low)
-        from = stack;
-    size_t n = mo_min(__atomic_load_n(&stopped, __ATOMIC_ACQUIRE), THREADS_MOST);
-    for (size_t i = 0; i < n; i++)
-        if (stacks[i] - l->low < l->high - l->low && stacks[i] > from)
-            from = stacks[i];
-    return mo_align_down(from, sizeof(uintptr_t));
+    size_t stand = 0, n = mo_min(__atomic_load_n(&stopped, __ATOMIC_ACQUIRE), THREADS_MOST);
+    for (size_t i = 0; i <= n; i++) {
+        uintptr_t at = i < n ? stacks[i] : stack;
+        if (at - l->low >= l->high - l->low)
+            continue;
+        stand++;
+        from = at;
+    }
+    return stand == 1 ? mo_align_down(from, sizeof(uintptr_t)) : l->low;
 }
 
-/* Visits those pages of [low, high) that are present. False: pagemap can't be read. */
-static bool visit_present(int pagemap, uintptr_t low, uintptr_t high, mo_os_visit *visit)
+static int pagemap = -1;
+static bool only_anonymous; /* of the mapping that is visited */
+
+bool mo_os_present(uintptr_t low, uintptr_t high, mo_os_visit *visit)
 {
     static uint64_t entries[PAGES];
-    const uint64_t present = (uint64_t)1 << 63, swapped = (uint64_t)1 << 62;
+    const uint64_t present = (uint64_t)1 << 63, swapped = (uint64_t)1 << 62, of_file = (uint64_t)1 << 61;
+    const uint64_t guard = (uint64_t)1 << 58; /* a guard marker (Linux 6.15) */
     size_t page = mo_os_page_size();
     uintptr_t at = mo_align_down(low, page);
     while (at < high) {
@@ -207,6 +289,8 @@ static bool visit_present(int pagemap, uintptr_t low, uintptr_t high, mo_os_visi
         if (got <= 0)
             return false;
         for (size_t i = 0; i < (size_t)got / sizeof *entries; i++, at += page) {
+            if ((entries[i] & guard) != 0 || (only_anonymous && (entries[i] & of_file) != 0))
+                continue;
             /* A guard marker may look like a page that is swapped out. */
             if ((entries[i] & present) == 0 && ((entries[i] & swapped) == 0 || !mo_os_readable(at)))
                 continue;
@@ -216,23 +300,40 @@ static bool visit_present(int pagemap, uintptr_t low, uintptr_t high, mo_os_visi
     return true;
 }
 
-bool mo_os_roots(uintptr_t stack, mo_os_visit *visit)
+bool mo_os_roots(uintptr_t stack, mo_os_range *range)
 {
     static struct maps m;
     struct line l;
     int saved = errno;
     bool good = open_maps(&m);
-    int pagemap = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+    pagemap = (int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/pagemap", O_RDONLY | O_CLOEXEC, 0);
     good = good && pagemap >= 0;
-    while (good && next_line(&m, &l))
+    while (good && next_line(&m, &l)) {
+        only_anonymous = !l.writable;
         if (l.wanted)
-            good = visit_present(pagemap, used_from(&l, stack), l.high, visit);
+            good = range(used_from(&l, stack), l.high);
+    }
     if (m.fd >= 0)
         syscall(SYS_close, m.fd);
     if (pagemap >= 0)
         syscall(SYS_close, pagemap);
     errno = saved;
     return good;
+}
+
+size_t mo_os_copy(uintptr_t from, void *to, size_t n)
+{
+    enum { READABLE = 4096 }; /* bytes that one question is about */
+    int saved = errno;
+    struct iovec here = {to, n}, there = {(void *)from, n}; /* NOLINT(performance-no-int-to-ptr) */
+    long got = syscall(SYS_process_vm_readv, mo_os_thread_id(), &here, 1ul, &there, 1ul, 0ul);
+    if (got < 0 && errno != EFAULT) { /* not in this kernel, or refused */
+        uintptr_t end = mo_min(from + n, mo_align_down(from, READABLE) + READABLE);
+        got = mo_os_readable(from) ? (long)(end - from) : 0;
+        memcpy(to, (const void *)from, (size_t)got); /* NOLINT(performance-no-int-to-ptr) */
+    }
+    errno = saved;
+    return got > 0 ? (size_t)got : 0;
 }
 
 bool mo_os_mapping_of(uintptr_t a, uintptr_t *low, uintptr_t *high)
