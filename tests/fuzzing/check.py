@@ -66,6 +66,23 @@ def test_epochs():
     wants("late-write", "sample_rate=0", -6, "heap-use-after-free")
 
 
+def test_threads():
+    for _ in range(3):
+        for options in ("", "sample_rate=0"):
+            wants("churned", f"detect_leaks=1 {options}", 0)
+            wants("two-search", f"detect_leaks=1 {options}", 0)
+    wants("stacks", "detect_leaks=1", 0)
+    wants("deaf", "detect_leaks=1", 23, "1 chunk of 50 bytes.* at the end of the process")
+
+
+def test_places():
+    wants("read-only", "detect_leaks=1", 0)
+    for case in ("held-file", "closed-stderr"):
+        out = wants(case, "detect_leaks=1", 23, "3 chunks of 72 bytes in all")
+        expect(out[1] == "printed\n", "stdio was not written", out)
+    wants("renewed", "detect_leaks=1 leak_exitcode=0", 0, "1 chunk of 10485760 bytes.* at the end of the epoch")
+
+
 def test_options():
     wants("filled", "max_malloc_fill_size=80 malloc_fill_byte=0x5a", 0)
     expect(run("filled", "")[0] == 1, "filled without the option")

@@ -2,9 +2,12 @@
  * itself can tell. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/mman.h>
@@ -227,6 +230,182 @@ static int replay(void)
     return 0;
 }
 
+/* Chunks that threads make, free and keep all the time are neither leaks nor looked into when they are freed. */
+static void *kept_by_threads[3][32];
+
+static void *churn(void *kept)
+{
+    void **own = kept;
+    for (unsigned i = 0;; i++) {
+        free(own[i % 32]);
+        own[i % 32] = malloc(100 + i % 64);
+    }
+    return NULL;
+}
+
+static int churned(void)
+{
+    pthread_t t;
+    for (int i = 0; i < 3000; i++) {
+        struct node *n = malloc(sizeof *n);
+        n->next = list;
+        list = n;
+    }
+    for (int i = 0; i < 3; i++)
+        pthread_create(&t, NULL, churn, kept_by_threads[i]);
+    for (int i = 0; i < 5; i++) {
+        moat_epoch_begin();
+        usleep(2000);
+        moat_epoch_end(NULL, 0);
+    }
+    return 0;
+}
+
+static void *epochs_for_ever(void *unused)
+{
+    for (;;)
+        if (moat_epoch_begin() == 0)
+            moat_epoch_end(unused, 0);
+    return NULL;
+}
+
+static int two_search(void)
+{
+    pthread_t t;
+    churned();
+    pthread_create(&t, NULL, epochs_for_ever, NULL);
+    usleep(20000);
+    return 0;
+}
+
+/* Three stacks in one mapping, each with the only pointer to a chunk. */
+static pthread_barrier_t all_have;
+
+static void *keep_on_stack(void *unused)
+{
+    void *volatile p = malloc(100);
+    pthread_barrier_wait(&all_have);
+    while (p != unused)
+        pause();
+    return NULL;
+}
+
+static int stacks(void)
+{
+    enum { COUNT = 3, SIZE = 1 << 18 };
+    char *m = mmap(NULL, COUNT * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_barrier_init(&all_have, NULL, COUNT + 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        pthread_attr_t a;
+        pthread_t t;
+        pthread_attr_init(&a);
+        pthread_attr_setstack(&a, m + i * SIZE, SIZE);
+        if (pthread_create(&t, &a, keep_on_stack, NULL) != 0)
+            return 1;
+    }
+    pthread_barrier_wait(&all_have);
+    usleep(10000);
+    return 0;
+}
+
+static int read_only(void)
+{
+    void **m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    m[5] = malloc(100);
+    return mprotect(m, 4096, PROT_READ) == 0 ? 0 : 1;
+}
+
+/* At exit another thread has a file's lock. */
+static void *hold_file(void *file)
+{
+    flockfile(file);
+    ready = 1;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static int held_file(void)
+{
+    pthread_create(&sleeper, NULL, hold_file, stdin);
+    while (ready != 1)
+        usleep(1000);
+    return leaks("small");
+}
+
+static int closed_stderr(void)
+{
+    int status = leaks("small");
+    close(STDERR_FILENO);
+    return status;
+}
+
+/* A thread that takes no signal, and a main thread that has ended, are not waited for. */
+static void *search_often(void *unused)
+{
+    enum { TIMES = 10 };
+    struct timespec from, to;
+    usleep(20000);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (int i = 0; i < TIMES; i++) {
+        moat_epoch_begin();
+        moat_epoch_end(NULL, 0);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    if ((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 > TIMES * 150)
+        exit(1);
+    lose(50);
+    wipe();
+    exit(unused != NULL);
+}
+
+static void *take_no_signal(void *unused)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    for (;;)
+        sleep(1);
+    return unused;
+}
+
+static int deaf(void)
+{
+    pthread_create(&sleeper, NULL, take_no_signal, NULL);
+    pthread_create(&sleeper, NULL, search_often, NULL);
+    pthread_exit(NULL);
+}
+
+/* What is lost lies where a chunk lay when the epoch began. */
+APART static int lose_at(uintptr_t old)
+{
+    enum { MOST = 50000 };
+    for (int i = 0; i < MOST; i++) {
+        char *volatile p = malloc(10 << 20);
+        bool there = ((uintptr_t)p ^ UINTPTR_MAX) == old;
+        if (there)
+            return 0;
+        free(p);
+    }
+    return 1;
+}
+
+static int renewed(void)
+{
+    struct moat_epoch e;
+    char *p = malloc(10 << 20);
+    uintptr_t old = (uintptr_t)p ^ UINTPTR_MAX; /* no pointer */
+    global = p;
+    moat_epoch_begin();
+    free(p);
+    p = NULL;
+    global = NULL;
+    int missed = lose_at(old);
+    wipe();
+    moat_epoch_end(&e, sizeof e);
+    return missed ? 1 : e.leaked_count == 1 ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -235,7 +414,19 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(void);
-    } cases[] = {{"epochs", epochs}, {"late-write", late_write}, {"filled", filled}, {"hot", hot}, {"replay", replay}};
+    } cases[] = {{"epochs", epochs},
+                 {"late-write", late_write},
+                 {"filled", filled},
+                 {"hot", hot},
+                 {"replay", replay},
+                 {"churned", churned},
+                 {"two-search", two_search},
+                 {"stacks", stacks},
+                 {"read-only", read_only},
+                 {"held-file", held_file},
+                 {"closed-stderr", closed_stderr},
+                 {"deaf", deaf},
+                 {"renewed", renewed}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(name, cases[i].name) == 0)
             return cases[i].run();
