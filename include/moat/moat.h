@@ -217,8 +217,9 @@ struct moat_epoch {
     size_t leaked_bytes;
 };
 
-/* Starts an epoch. Returns 0, or -1 with errno EBUSY when there is one. Not from several threads at once; this holds
- * for the end as well. */
+/* Starts an epoch. Returns 0, or -1 with errno EBUSY when there is one, or while another thread has been searching for
+ * leaks for a second, or when the process ends; the last two hold for the end of an epoch as well. There is one epoch,
+ * whichever thread began it. */
 int moat_epoch_begin(void) __attribute__((weak));
 
 /* Ends it: the calling thread's quarantine is given back, so that each slot in it is verified now and a write to freed

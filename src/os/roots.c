@@ -11,6 +11,10 @@
 #include "os/os.h"
 #include "os/private.h"
 
+#ifndef SYS_rt_sigtimedwait
+#define SYS_rt_sigtimedwait SYS_rt_sigtimedwait_time64 /* 32-bit architectures that came after 2038 was thought of */
+#endif
+
 enum {
     THREADS_MOST = 1024,
     STOP_MS = 200,
@@ -81,26 +85,46 @@ static uintptr_t hex(const char **at)
     }
 }
 
+static size_t read_of_thread(long thread, const char *file, char *to, size_t size)
+{
+    char path[64] = "/proc/self/task/", digits[24];
+    char *at = path + strlen(path);
+    size_t n = 0;
+    for (long rest = thread; rest > 0; rest /= 10)
+        digits[n++] = (char)('0' + rest % 10);
+    while (n > 0)
+        *at++ = digits[--n];
+    memcpy(at, file, strlen(file) + 1);
+    return mo_os_read_file(path, to, size);
+}
+
+/* Is it in sigwait for the signal, which would give it to the program? "128 0x7ffd1234 ..." */
+static bool waits_for(const char *call, int number)
+{
+    uint64_t set;
+    long which = 0;
+    for (; *call >= '0' && *call <= '9'; call++)
+        which = which * 10 + (*call - '0');
+    if (which != SYS_rt_sigtimedwait || strncmp(call, " 0x", 3) != 0)
+        return false;
+    call += 3;
+    return mo_os_copy(hex(&call), &set, sizeof set) == sizeof set && (set >> (number - 1) & 1) != 0;
+}
+
 enum answer { TAKES, BLOCKS, ENDED };
 
 /* Would the thread take the signal? One that has ended, or blocks it, would be waited for in vain. */
 static enum answer ask(long thread, int number)
 {
-    static char status[STATUS];
-    char path[] = "/proc/self/task/0000000000/status";
-    char *digits = path + sizeof "/proc/self/task/" - 1, number_text[24];
-    size_t n = 0;
-    for (long rest = thread; rest > 0; rest /= 10)
-        number_text[n++] = (char)('0' + rest % 10);
-    while (n > 0)
-        *digits++ = number_text[--n];
-    memcpy(digits, "/status", sizeof "/status");
-    if (mo_os_read_file(path, status, sizeof status) == 0)
+    static char text[STATUS];
+    if (read_of_thread(thread, "/status", text, sizeof text) == 0)
         return TAKES;
-    const char *state = value_of(status, "\nState:"), *blocked = value_of(status, "\nSigBlk:");
+    const char *state = value_of(text, "\nState:"), *blocked = value_of(text, "\nSigBlk:");
     if (state != NULL && (*state == 'Z' || *state == 'X'))
         return ENDED;
-    return blocked != NULL && (hex(&blocked) >> (number - 1) & 1) != 0 ? BLOCKS : TAKES;
+    if (blocked != NULL && (hex(&blocked) >> (number - 1) & 1) != 0)
+        return BLOCKS;
+    return read_of_thread(thread, "/syscall", text, sizeof text) != 0 && waits_for(text, number) ? BLOCKS : TAKES;
 }
 
 static bool is_known(long thread)

@@ -376,6 +376,47 @@ static int deaf(void)
     pthread_exit(NULL);
 }
 
+/* A thread that waits for signals is not given the one that stops threads. */
+static void *take_signals(void *unused)
+{
+    sigset_t all;
+    int number;
+    sigfillset(&all);
+    if (sigwait(&all, &number) == 0)
+        ready = number;
+    return unused;
+}
+
+static int signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    pthread_create(&sleeper, NULL, take_signals, NULL);
+    usleep(50000);
+    moat_epoch_begin();
+    moat_epoch_end(NULL, 0);
+    usleep(10000);
+    return ready;
+}
+
+/* What has been freed, and is guard after guard now, is not asked about page by page. */
+static int many_guards(void)
+{
+    enum { MOST_MS = 200 };
+    struct timespec from, to;
+    for (int i = 0; i < 5000; i++) {
+        char *volatile small = malloc(100), *volatile large = i % 50 == 0 ? malloc(3000000) : NULL;
+        free(small);
+        free(large);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    moat_epoch_begin();
+    moat_epoch_end(NULL, 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 > MOST_MS;
+}
+
 /* What is lost lies where a chunk lay when the epoch began. */
 APART static int lose_at(uintptr_t old)
 {
@@ -426,6 +467,8 @@ int main(int argc, char **argv)
                  {"held-file", held_file},
                  {"closed-stderr", closed_stderr},
                  {"deaf", deaf},
+                 {"signals", signals},
+                 {"many-guards", many_guards},
                  {"renewed", renewed}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(name, cases[i].name) == 0)
