@@ -23,8 +23,8 @@ static struct mo_bin *record_of(int shard)
     return &mo_sealed.shards[shard].bins[0];
 }
 
-/* Locks the heap and gives its cache; NULL: it has none, as it was destroyed, or it is not the one of that name any more
- * (0: whichever it is). Damage that is met meanwhile unlocks. The caller's sampler is kept: what passes here is no
+/* Locks the heap and gives its cache; NULL: it has none, as it was destroyed, or it is not the one of that name any
+ * more (0: whichever it is). Damage that is met meanwhile unlocks. The caller's sampler is kept: what passes here is no
  * allocation that it could sample. */
 #define DESTROY "moat_heap_destroy"
 
