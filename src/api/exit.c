@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -105,14 +106,36 @@ static void on_signal(int number)
     write_file(false);
 }
 
+/* Are there the first thread and one more? */
+static bool is_alone(void)
+{
+    enum { DIRECTORIES = 2, THREADS = 2 };
+    struct stat tasks;
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == DIRECTORIES + THREADS;
+}
+
+/* Has every other thread ended, the first one too? Without the writer libc would have ended the process then. */
+static bool is_last(void)
+{
+    char text[128];
+    size_t n = mo_os_read_file("/proc/self/stat", text, sizeof text); /* NUMBER (NAME) STATE of the first thread */
+    const char *end = n != 0 ? strrchr(text, ')') : NULL;
+    return is_alone() && end != NULL && strncmp(end, ") Z", 3) == 0;
+}
+
 /* Ends with the process: nobody waits for it. */
 static void *write_at_times(void *seconds)
 {
     enum { SECOND = 1000 };
     (void)syscall(SYS_prctl, PR_SET_NAME, "moat stats");
-    for (;;) {
-        mo_os_pause((unsigned)(uintptr_t)seconds * SECOND);
-        write_file(true);
+    for (uintptr_t left = (uintptr_t)seconds;;) {
+        mo_os_pause(SECOND);
+        if (is_last())
+            exit(0);
+        if (--left == 0) {
+            write_file(true);
+            left = (uintptr_t)seconds;
+        }
     }
     return NULL;
 }
@@ -132,15 +155,15 @@ static void start_thread(void)
 /* A thread is made in a child only where nobody but the writer can have been in the middle of making one. */
 static void before_fork(void)
 {
-    enum { DIRECTORIES = 2, THREADS = 2 };
-    struct stat tasks;
-    watch.alone = stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink == DIRECTORIES + THREADS;
+    watch.alone = is_alone();
 }
 
 static void forked_child(void)
 {
+    const char *text;
+    size_t path;
     watch.lock.word = 0;
-    if (watch.alone)
+    if (watch.alone && path_of(true, &text, &path) != 0)
         start_thread();
 }
 
@@ -174,10 +197,11 @@ static void start_watch(void)
     watch.owner = exit_output.process;
     if (number != 0 && sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
         (void)sigaction(number, &mine, NULL);
-    if (path_of(true, &text, &path) == 0)
-        return;
-    (void)pthread_atfork(before_fork, NULL, forked_child);
-    start_thread();
+    bool stats = path_of(true, &text, &path) != 0;
+    if (stats || number != 0)
+        (void)pthread_atfork(before_fork, NULL, forked_child);
+    if (stats)
+        start_thread();
 }
 
 __attribute__((constructor)) static void start_exit(void)

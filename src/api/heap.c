@@ -43,7 +43,7 @@ MO_EXPORT void *moat_heap_malloc(moat_heap *heap, size_t n)
 {
     if (heap == NULL)
         return mo_hot_malloc(n);
-    return mo_heaps_allocate(mo_heaps_find((uintptr_t)heap, "moat_heap_malloc"), n, 1);
+    return mo_heaps_allocate(mo_heaps_find((uintptr_t)heap, "moat_heap_malloc"), (uintptr_t)heap, n, 1);
 }
 
 MO_EXPORT void *moat_heap_aligned_alloc(moat_heap *heap, size_t align, size_t n)
@@ -52,7 +52,7 @@ MO_EXPORT void *moat_heap_aligned_alloc(moat_heap *heap, size_t align, size_t n)
         return fail(EINVAL);
     if (heap == NULL)
         return mo_allocate_aligned(n, align, MO_ORIGIN_MALLOC);
-    return mo_heaps_allocate(mo_heaps_find((uintptr_t)heap, "moat_heap_aligned_alloc"), n, align);
+    return mo_heaps_allocate(mo_heaps_find((uintptr_t)heap, "moat_heap_aligned_alloc"), (uintptr_t)heap, n, align);
 }
 
 MO_EXPORT int moat_walk(moat_heap *heap, int (*visit)(void *chunk, size_t size, void *context), void *context)

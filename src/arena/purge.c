@@ -298,7 +298,7 @@ static void wipe_block(struct mo_run run, unsigned class, int shard)
 void mo_arena_wipe(int shard)
 {
     mo_lock(&purge_lock); /* nobody else closes slabs of the shard meanwhile */
-    __atomic_store_n(&purger, mo_os_thread_id(), __ATOMIC_RELAXED);
+    __atomic_store_n(&purger, mo_os_self(), __ATOMIC_RELAXED);
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
         for (const struct mo_slab *slab = NULL; (slab = mo_arena_next(shard, class, slab)) != NULL;)
             if (slab->flags & MO_SLAB_OPEN)

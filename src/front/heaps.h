@@ -25,8 +25,9 @@ void mo_heaps_destroy(uintptr_t name);
 /* The shard of a live heap, or reports. */
 int mo_heaps_find(uintptr_t name, const char *action);
 
-/* n bytes of zeros from the heap with that shard, at a multiple of align; NULL and ENOMEM without memory. */
-void *mo_heaps_allocate(int shard, size_t n, size_t align) MO_CHECKED;
+/* n bytes of zeros from the heap with that shard and name (0: whichever lives there), at a multiple of align; NULL and
+ * ENOMEM without memory. */
+void *mo_heaps_allocate(int shard, uintptr_t name, size_t n, size_t align) MO_CHECKED;
 
 /* Gives back a chunk of a heap, which has been verified. */
 void mo_heaps_release(const struct mo_place *place, const char *action);

@@ -317,7 +317,7 @@ static bool resize_here(uintptr_t p, const struct mo_place *place, size_t n)
 /* To a chunk of n bytes elsewhere, which is as the old one was made but for its alignment. */
 static void *move(uintptr_t p, struct mo_routine made, size_t n)
 {
-    void *q = made.heap < 0 ? mo_heaps_allocate(made.heap, n, 1) : mo_hot_allocate(n, made.origin);
+    void *q = made.heap < 0 ? mo_heaps_allocate(made.heap, 0, n, 1) : mo_hot_allocate(n, made.origin);
     if (q == NULL)
         return NULL;
     memcpy(q, (void *)p, mo_min(made.n, n));

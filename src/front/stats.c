@@ -19,10 +19,11 @@ static void add_bin(struct bins *s, int shard, unsigned class)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
     struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
-    mo_lock(&b->lock);
+    bool held = mo_lock_patiently(&b->lock); /* a handler of this thread's may exit in the middle of a malloc */
     size_t taken = b->taken, open = b->open_count;
     s->purged += b->purged;
-    mo_unlock(&b->lock);
+    if (held)
+        mo_unlock(&b->lock);
     s->taken += taken;
     s->slab_count += open;
     if (class != MO_CLASS_ZERO) { /* its slabs have no pages */

@@ -357,7 +357,7 @@ const struct mo_pool_places mo_pool_places = {&live_bytes, &live_count,         
 void mo_pool_figures(struct mo_pool_figures *f)
 {
     *f = (struct mo_pool_figures){0};
-    mo_lock(&pool_lock);
+    bool held = mo_lock_patiently(&pool_lock);
     f->live_bytes = live_bytes;
     f->live_count = live_count;
     for (size_t i = 0; i < kind_count; i++) {
@@ -367,7 +367,8 @@ void mo_pool_figures(struct mo_pool_figures *f)
     }
     f->taken = taken;
     f->missed = missed;
-    mo_unlock(&pool_lock);
+    if (held)
+        mo_unlock(&pool_lock);
 }
 
 void mo_pool_lock(void)

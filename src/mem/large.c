@@ -444,13 +444,14 @@ bool mo_large_around_fault(uintptr_t a, struct mo_large *out)
 
 void mo_large_figures(struct mo_large_figures *f)
 {
-    mo_lock(&mo_large_table.lock);
+    bool held = mo_lock_patiently(&mo_large_table.lock);
     f->live_bytes = live_bytes;
     f->live_count = live_count;
     f->waiting_bytes = waiting_bytes;
     f->waiting_count = waiting_count;
     f->table_bytes = mo_large_table.room * sizeof(struct mo_large) + waiting_room * sizeof *waiting;
-    mo_unlock(&mo_large_table.lock);
+    if (held)
+        mo_unlock(&mo_large_table.lock);
 }
 
 bool mo_large_hold(void)
