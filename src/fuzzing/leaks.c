@@ -11,7 +11,7 @@
 #include "moat/moat.h"
 #include "os/roots.h"
 
-enum { APART_MOST = 8, SPARE = 4096, TRIES = 20, COPY = 16384 };
+enum { APART_MOST = 8, SPARE = 4096, TRIES = 20, COPY = 16384, PAGE = 4096, PAGES_KNOWN = 1024 };
 #define NONE UINT32_MAX
 
 #if defined(__x86_64__)
@@ -265,9 +265,30 @@ static void look_into(uintptr_t low, uintptr_t high)
         look_into_copy(low, high);
 }
 
+/* Pages known to be readable, while all threads stand: many small chunks are in one. */
+static uintptr_t open_pages[PAGES_KNOWN];
+
+static bool is_open(uintptr_t page)
+{
+    uintptr_t *known = &open_pages[page / PAGE % PAGES_KNOWN];
+    if (*known != page && mo_os_readable(page))
+        *known = page;
+    return *known == page;
+}
+
+/* The program may have closed some of its pages. */
 static void look_into_chunk(const struct mo_leak_chunk *c)
 {
-    look_into_copy(c->p, c->p + c->n);
+    uintptr_t end = c->p + c->n;
+    if (!now.stand || c->n > PAGE) {
+        look_into_copy(c->p, end);
+        return;
+    }
+    for (uintptr_t at = c->p, next; at < end; at = next) {
+        next = mo_min(mo_align_down(at, PAGE) + PAGE, end);
+        if (is_open(mo_align_down(at, PAGE)))
+            look_at_words(at, next);
+    }
 }
 
 /* Looks into all that has been come to, and what that leads to. */
@@ -390,6 +411,7 @@ static size_t look(struct mo_leak_set *set, const struct mo_leak_set *old, uintp
     now.to_look = NONE;
     now.marking = MO_LEAK_REACHED;
     now.good = true;
+    memset(open_pages, 0, sizeof open_pages);
     set_all_apart(set, old);
     now.good = mo_os_roots(stack, look_at_root);
     if (!now.good)
