@@ -179,7 +179,7 @@ void mo_thread_settle(struct mo_cache *c, unsigned class)
     if (mo_likely(c->aside[class] == 0))
         return;
     c->stock[class].top = k->ready_at + (uint32_t)(mo_cache_ready(c, class) * sizeof(uintptr_t));
-    c->aside[class] = 0;
+    __atomic_store_n(&c->aside[class], 0, __ATOMIC_RELAXED);
     part_from_siblings(c, k, &c->stock[class]);
 }
 
@@ -197,7 +197,7 @@ void mo_thread_forget(struct mo_cache *c)
     for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
         struct mo_stock *s = &c->stock[class];
-        c->aside[class] = 0;
+        __atomic_store_n(&c->aside[class], 0, __ATOMIC_RELAXED); /* another thread may check */
         if (mo_cache_unused(c, class, s->top, s->fifo))
             continue; /* and its pages stay untouched */
         clear(mo_cache_at(c, k->random_at), (k->fifo_end - k->random_at) / sizeof(uintptr_t));
