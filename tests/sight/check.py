@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -271,6 +272,20 @@ def test_file_and_fork():
             live = int(re.search(r"^moat_live_chunks (\d+)$", path.read_text(), re.M).group(1))
             os.kill(int(line), signal.SIGKILL)
             expect(live > 10000, f"{live} live chunks: not the daemon's")
+
+
+def test_ends():
+    """What writes at times and at exit keeps no process from ending: not one whose first thread has left, not one that a
+    handler ends in the middle of malloc. Without memory there are no figures, and no heaps."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "a.prom"
+        expect(run(*program("left"), options=f"stats={path}:3600")[0] == 0, "the first thread has left")
+        for i in range(20):
+            done = run(*program("handler"), str(2000 + i * 617), options=f"stats={path}:3600")
+            expect(done[0] == 0, "exit in a handler", done[2])
+    limit = (4 << 20, 4 << 20)
+    done = run(program("small")[0], "small", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit))
+    expect(done[0] == 0, f"without memory: {done}")
 
 
 def profile_of(text):

@@ -1,5 +1,7 @@
 /* What the heap shows of itself: a process to be looked at. program MODE [ARGUMENT], see main. */
 #include <fcntl.h>
+#include <sys/time.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +87,26 @@ static int fork_and_exit(void)
     return status;
 }
 
+static void leave(int number)
+{
+    (void)number;
+    exit(0);
+}
+
+/* A handler that exits interrupts malloc and free, locks held or not. */
+static void exit_in_handler(int microseconds)
+{
+    struct itimerval timer = {{0, 0}, {0, microseconds}};
+    signal(SIGALRM, leave);
+    setitimer(ITIMER_REAL, &timer, NULL);
+    for (;;) {
+        for (size_t i = 0; i < CHUNKS; i++)
+            kept[i] = malloc(i % 30 != 0 ? 200 : 100000);
+        for (size_t i = 0; i < CHUNKS; i++)
+            free(kept[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -110,6 +132,12 @@ int main(int argc, char **argv)
     } else if (strcmp(mode, "dump") == 0) {
         hold_many();
         return moat_profile_dump(1) == 0 && moat_profile_dump(-1) == -1 ? 0 : 1;
+    } else if (strcmp(mode, "left") == 0) {
+        pthread_exit(NULL);
+    } else if (strcmp(mode, "handler") == 0) {
+        exit_in_handler(atoi(argv[2]));
+    } else if (strcmp(mode, "small") == 0) { /* under a limit of address space: no heap rather than a fault */
+        return malloc(10) == NULL && moat_heap_create() == NULL ? 0 : 1;
     } else if (strcmp(mode, "daemon") == 0) {
         return daemonize();
     } else if (strcmp(mode, "children") == 0) {

@@ -264,6 +264,36 @@ Test(heaps, a_report_holds_no_lock)
     cr_assert(c.code == 7 && strstr(c.text, "heap-use-after-free") != NULL, "code %d: %s", c.code, c.text);
 }
 
+static void fork_and_purge(int number)
+{
+    (void)number;
+    pid_t pid = fork();
+    if (pid == 0) {
+        free(malloc(10));
+        (void)moat_purge();
+        _exit(0);
+    }
+    int status = -1;
+    _exit(waitpid(pid, &status, 0) == pid && status == 0 ? 7 : 8);
+}
+
+static void destroy_damaged(void *unused)
+{
+    (void)unused;
+    pthread_t thread;
+    pthread_create(&thread, NULL, idle, NULL);
+    signal(SIGABRT, fork_and_purge);
+    mo_sealed.slabs[mo_granule_of((uintptr_t)take(victim, 64))->slab].free_count++;
+    moat_heap_destroy(victim);
+}
+
+Test(heaps, a_report_at_the_end_holds_no_lock)
+{
+    victim = create();
+    struct child c = run_child(destroy_damaged, NULL);
+    cr_assert(c.code == 7 && strstr(c.text, "heap-metadata-corruption") != NULL, "code %d: %s", c.code, c.text);
+}
+
 static void fill_in_child(void *unused)
 {
     (void)unused;
