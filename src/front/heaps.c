@@ -23,9 +23,6 @@ static struct mo_bin *record_of(int shard)
     return &mo_sealed.shards[shard].bins[0];
 }
 
-/* Locks the heap and gives its cache; NULL: it has none, as it was destroyed, or it is not the one of that name any
- * more (0: whichever it is). Damage that is met meanwhile unlocks. The caller's sampler is kept: what passes here is no
- * allocation that it could sample. */
 #define DESTROY "moat_heap_destroy"
 
 struct hold {
@@ -33,6 +30,9 @@ struct hold {
     struct mo_sampler sampler;
 };
 
+/* Locks the heap and gives its cache; NULL: it has none, as it was destroyed, or it is not the one of that name any
+ * more (0: whichever it is). Damage that is met meanwhile unlocks. The caller's sampler is kept: what passes here is no
+ * allocation that it could sample. */
 static struct mo_cache *hold(int shard, uintptr_t name, struct hold *h)
 {
     h->record = record_of(shard);
@@ -125,7 +125,7 @@ static void release_large(int shard)
             mo_large_unlock();
             if (!one)
                 break;
-            found = mo_big_release(l.p, (struct mo_routine){.n = MO_NOT_TOLD, .action = DESTROY});
+            found |= mo_big_release(l.p, (struct mo_routine){.n = MO_NOT_TOLD, .action = DESTROY});
         }
     }
 }
