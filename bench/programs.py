@@ -56,6 +56,13 @@ def program(name, needs, argv, **more):
     return Workload(name, argv, needs=needs, **more)
 
 
+def python(name, isolation, **more):
+    """isolation: -I leaves out the environment too, with PYTHONMALLOC."""
+    script = str(SCRIPTS / "formats.py")
+    argv = lambda i: ["python3", isolation, script, str(i.path("records.json")), str(i.path("small.xml")), "2"]
+    return program(name, ["python3"], argv, **more)
+
+
 def git_repository(inputs, directory):
     """A repository of loose objects for git gc to pack; made once, copied for each run."""
     master = inputs.directory / "repository"
@@ -81,31 +88,8 @@ def git_repository(inputs, directory):
 
 
 PROGRAMS = [
-    program(
-        "python3",
-        ["python3"],
-        argv=lambda i: [
-            "python3",
-            "-I",
-            str(SCRIPTS / "formats.py"),
-            str(i.path("records.json")),
-            str(i.path("small.xml")),
-            "2",
-        ],
-    ),
-    program(
-        "python3-malloc",
-        ["python3"],
-        env={"PYTHONMALLOC": "malloc"},
-        argv=lambda i: [
-            "python3",
-            "-s",
-            str(SCRIPTS / "formats.py"),
-            str(i.path("records.json")),
-            str(i.path("small.xml")),
-            "2",
-        ],
-    ),
+    python("python3", "-I"),
+    python("python3-malloc", "-s", env={"PYTHONMALLOC": "malloc"}),
     program("perl", ["perl"], argv=lambda i: ["perl", str(SCRIPTS / "words.pl"), str(i.path("text.txt")), "1"]),
     program(
         "php",

@@ -37,19 +37,24 @@ foreach(source IN LISTS MOAT_CHECKED_SOURCES)
     endif()
 endforeach()
 
+# A library beside libmoat.so: its name, and the list of what it exports in place of libmoat.so's.
+function(moat_variant target name exports)
+    set_target_properties(${target} PROPERTIES
+        OUTPUT_NAME ${name}
+        VERSION ${PROJECT_VERSION} SOVERSION 0
+        LINKER_LANGUAGE C
+        LINK_DEPENDS ${exports})
+    set(options ${MOAT_LINK_OPTIONS})
+    list(TRANSFORM options REPLACE "^(LINKER:--version-script=).*" "\\1${exports}")
+    # A checked function that ends in another one means that one, not a program's of its name.
+    target_link_options(${target} PRIVATE ${options} LINKER:-Bsymbolic-functions)
+    target_link_libraries(${target} PRIVATE moat_warnings moat_flags moat_sodium)
+endfunction()
+
 set(MOAT_CHECKED_SHARED ${MOAT_CHECKED_SOURCES})
 list(FILTER MOAT_CHECKED_SHARED EXCLUDE REGEX "/linked\\.c$")
 add_library(moat_checked SHARED ${MOAT_CHECKED_SHARED} ${MOAT_CHECKED_OBJECT})
-set_target_properties(moat_checked PROPERTIES
-    OUTPUT_NAME moat-checked
-    VERSION ${PROJECT_VERSION} SOVERSION 0
-    LINKER_LANGUAGE C
-    LINK_DEPENDS ${MOAT_CHECKED_EXPORTS})
-set(options ${MOAT_LINK_OPTIONS})
-list(TRANSFORM options REPLACE "^(LINKER:--version-script=).*" "\\1${MOAT_CHECKED_EXPORTS}")
-# A checked function that ends in another one means that one, not a program's of its name.
-target_link_options(moat_checked PRIVATE ${options} LINKER:-Bsymbolic-functions)
-target_link_libraries(moat_checked PRIVATE moat_warnings moat_flags moat_sodium)
+moat_variant(moat_checked moat-checked ${MOAT_CHECKED_EXPORTS})
 
 # In a static program the linker's --wrap gives libc's names to these functions: they are called __wrap_memcpy and so on
 # here, and libmoat-checked.wrap is the list of names for it. One object, as in libmoat.a.

@@ -23,12 +23,4 @@ target_compile_options(moat_fuzzing_objects PRIVATE -Os ${MOAT_COLD_OPTIONS})
 target_link_libraries(moat_fuzzing_objects PRIVATE moat_warnings moat_flags moat_sodium)
 
 add_library(moat_fuzz SHARED ${MOAT_CHECKED_SHARED} $<TARGET_OBJECTS:moat_fuzzing_objects> ${MOAT_FUZZING_OBJECT})
-set_target_properties(moat_fuzz PROPERTIES
-    OUTPUT_NAME moat-fuzz
-    VERSION ${PROJECT_VERSION} SOVERSION 0
-    LINKER_LANGUAGE C
-    LINK_DEPENDS ${MOAT_FUZZING_EXPORTS})
-set(options ${MOAT_LINK_OPTIONS})
-list(TRANSFORM options REPLACE "^(LINKER:--version-script=).*" "\\1${MOAT_FUZZING_EXPORTS}")
-target_link_options(moat_fuzz PRIVATE ${options} LINKER:-Bsymbolic-functions)
-target_link_libraries(moat_fuzz PRIVATE moat_warnings moat_flags moat_sodium)
+moat_variant(moat_fuzz moat-fuzz ${MOAT_FUZZING_EXPORTS})

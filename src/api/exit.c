@@ -78,12 +78,14 @@ static void write_file(bool stats)
     struct mo_text b = {by, by + sizeof by - 1}, t = {number, number + sizeof number - 1};
     const char *text;
     size_t n;
+    (void)path_of(stats, &text, &n);
+    if (n == 0)
+        return;
     long process = mo_os_process_id();
     int saved = errno;
-    (void)path_of(stats, &text, &n);
     mo_text_signed(&t, process);
     *t.at = '\0';
-    if (n == 0 || (!put_path(to, text, n, number) && !is_mine(process)) || !mo_lock_for(&watch.lock, PATIENCE))
+    if ((!put_path(to, text, n, number) && !is_mine(process)) || !mo_lock_for(&watch.lock, PATIENCE))
         return;
     mo_text_string(&b, to);
     mo_text_string(&b, ".");

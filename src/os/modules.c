@@ -92,7 +92,7 @@ static void add(const struct mapping *map)
         m->bias = map->start - map->offset; /* at least a place in the file */
 }
 
-static uintptr_t read_hex(const char **at)
+uintptr_t mo_os_read_hex(const char **at)
 {
     uintptr_t v = 0;
     for (;; ++*at) {
@@ -109,15 +109,15 @@ static uintptr_t read_hex(const char **at)
 /* "7f12a000-7f12b000 r-xp 00001000 08:01 123    /usr/lib/libc.so.6"; false when the line names no file. */
 static bool read_line(const char *line, struct mapping *map)
 {
-    map->start = read_hex(&line);
+    map->start = mo_os_read_hex(&line);
     line += *line == '-';
-    map->end = read_hex(&line);
+    map->end = mo_os_read_hex(&line);
     const char *word = strchr(line, ' ');               /* protection */
     word = word != NULL ? strchr(word + 1, ' ') : NULL; /* offset */
     if (word == NULL)
         return false;
     word++;
-    map->offset = read_hex(&word);
+    map->offset = mo_os_read_hex(&word);
     for (int i = 0; i < 2 && word != NULL; i++) /* device, inode */
         word = strchr(word + 1, ' ');
     if (word == NULL)

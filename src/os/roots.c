@@ -71,20 +71,6 @@ static const char *value_of(const char *status, const char *key)
     return at != NULL ? at + strlen(key) + strspn(at + strlen(key), " \t") : NULL;
 }
 
-static uintptr_t hex(const char **at)
-{
-    uintptr_t v = 0;
-    for (;; ++*at) {
-        char c = **at;
-        if (c >= '0' && c <= '9')
-            v = v << 4 | (uintptr_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            v = v << 4 | (uintptr_t)(c - 'a' + 10);
-        else
-            return v;
-    }
-}
-
 static size_t read_of_thread(long thread, const char *file, char *to, size_t size)
 {
     char path[64] = "/proc/self/task/", digits[24];
@@ -108,7 +94,7 @@ static bool waits_for(const char *call, int number)
     if (which != SYS_rt_sigtimedwait || strncmp(call, " 0x", 3) != 0)
         return false;
     call += 3;
-    return mo_os_copy(hex(&call), &set, sizeof set) == sizeof set && (set >> (number - 1) & 1) != 0;
+    return mo_os_copy(mo_os_read_hex(&call), &set, sizeof set) == sizeof set && (set >> (number - 1) & 1) != 0;
 }
 
 enum answer { TAKES, BLOCKS, ENDED };
@@ -122,7 +108,7 @@ static enum answer ask(long thread, int number)
     const char *state = value_of(text, "\nState:"), *blocked = value_of(text, "\nSigBlk:");
     if (state != NULL && (*state == 'Z' || *state == 'X'))
         return ENDED;
-    if (blocked != NULL && (hex(&blocked) >> (number - 1) & 1) != 0)
+    if (blocked != NULL && (mo_os_read_hex(&blocked) >> (number - 1) & 1) != 0)
         return BLOCKS;
     return read_of_thread(thread, "/syscall", text, sizeof text) != 0 && waits_for(text, number) ? BLOCKS : TAKES;
 }
@@ -232,9 +218,9 @@ struct line {
 static struct line parse(const char *text)
 {
     struct line l;
-    l.low = hex(&text);
+    l.low = mo_os_read_hex(&text);
     text += *text == '-';
-    l.high = hex(&text);
+    l.high = mo_os_read_hex(&text);
     l.wanted = text[0] == ' ' && text[1] == 'r' && text[2] != '\0' && text[3] != '\0' && text[4] == 'p';
     l.writable = l.wanted && text[2] == 'w';
     l.wanted = l.wanted && (l.writable || text[3] == '-'); /* code has no pointers of the program's */
