@@ -353,7 +353,7 @@ for how, at, options in (("exit", "end", "check_at_exit=all"), ("call", "call", 
     twin("P16", "unfreed", f"none {how}", sizes=(20, 100, 1000), always="survived", options=options, name=f"kept {how}")
 twin("P16", "unfreed", "none free", sizes=SLACK, always="survived", options="neighbours=on")
 twin("P16", "unfreed", "none patrol", sizes=(1, 20, 100, 1000), always="survived", options="patrol=16384")
-case("P16", "patrol_rate", "70 150", sizes=(20, 100), always="survived", options="patrol=64", runs=1, counted=True,
+case("P16", "patrol_rate", "60 170", sizes=(20, 100), always="survived", options="patrol=64", runs=1, counted=True,
      not_under=("strict", "fuzz"))
 case("P16", "patrol_rate", "0 0", sizes=(20,), always="survived", options="patrol=0", runs=1, counted=True,
      name="off 0 0", not_under=("fuzz",))
