@@ -87,6 +87,7 @@ set(MOAT_LINK_OPTIONS
     # Sealed memory can't be unmapped, and threads' exits call into the library.
     LINKER:-z,nodelete
     LINKER:--gc-sections
+    LINKER:--hash-style=gnu # clang adds a second table
     LINKER:--exclude-libs,ALL
     LINKER:--as-needed
     LINKER:-T,${PROJECT_SOURCE_DIR}/cmake/order.ld
