@@ -3,11 +3,11 @@
 #include "diag/report.h"
 #include "mem/dense.h"
 #include "mem/large_table.h"
+#include "mem/large_wait.h"
 
 enum {
     GUARD_PAGES = 8,           /* most pages of a guard; at least 1, at random */
     ALIGN = 64,                /* of payloads */
-    EVICT_BATCH = 16,          /* mappings unmapped at one free */
     MOVE_PAGES_FROM = 1 << 20, /* below, copying is cheaper than moving page tables */
     HUGE_PLACES = 8,           /* where huge pages may begin: as random as guards are long */
     HUGE_PAGE = 2 << 20,       /* as x86-64 and aarch64 with 4 KiB pages have; elsewhere huge pages come by chance */
@@ -15,20 +15,13 @@ enum {
 
 /* Guarded by the table's lock. */
 static struct mo_random *large_random;
-static uintptr_t *waiting; /* ring of payload addresses, oldest at waiting_at */
-static size_t waiting_room, waiting_at, waiting_count, waiting_bytes;
-static size_t waiting_most; /* bytes: the option's, or less where RLIMIT_AS counts them as the program's */
 static size_t live_bytes, live_count;
 static size_t splits; /* live mappings whose guards take mappings of their own; atomic */
 
 bool mo_large_start(struct mo_random *r)
 {
     large_random = r;
-    waiting_most = mo_min(mo_sealed.options.large_quarantine_bytes, mo_sealed.features.address_limit / 16);
-    waiting_room = mo_sealed.options.large_quarantine_count + 1;
-    if (waiting == NULL)
-        waiting = mo_os_map_guarded(waiting_room * sizeof *waiting, "moat large waiting");
-    return waiting != NULL && mo_large_table_start(r);
+    return mo_large_wait_start() && mo_large_table_start(r);
 }
 
 static bool enter(const struct mo_large *l)
@@ -76,44 +69,6 @@ static bool open_middle(struct mo_large *l)
     return mo_os_open((void *)l->map, l->map_size);
 }
 
-static bool over_budget_locked(void)
-{
-    return waiting_count > mo_sealed.options.large_quarantine_count || waiting_bytes > waiting_most;
-}
-
-/* Takes the oldest waiting mappings out of the table: those beyond the budget, or whatever waits. */
-static size_t evict_locked(struct mo_large *gone, bool all)
-{
-    size_t n = 0;
-    while (n < EVICT_BATCH && waiting_count > 0 && (all || over_budget_locked())) {
-        struct mo_large *l = mo_large_entry_locked(waiting[waiting_at]);
-        mo_large_check_locked(l);
-        if (mo_unlikely(l->p == 0 || l->state != 0)) { /* a live chunk must not be unmapped */
-            mo_unlock(&mo_large_table.lock);
-            mo_report_metadata("free", waiting[waiting_at], NULL, PTRDIFF_MIN,
-                               "the list of large chunks that wait names one that does not");
-        }
-        waiting_at = (waiting_at + 1) % waiting_room;
-        waiting_count--;
-        waiting_bytes -= l->map_size;
-        gone[n++] = *l;
-        mo_large_delete_locked(l);
-    }
-    return n;
-}
-
-/* Address space is short: what waits is given up. False: nothing waits. */
-static bool evict_some(void)
-{
-    struct mo_large gone[EVICT_BATCH];
-    mo_lock(&mo_large_table.lock);
-    size_t n = evict_locked(gone, true);
-    mo_unlock(&mo_large_table.lock);
-    for (size_t i = 0; i < n; i++)
-        mo_os_unmap((void *)gone[i].map, gone[i].map_size);
-    return n > 0;
-}
-
 /* Reserves address space for open_size bytes between random guards. The payload will need `align`. */
 static bool reserve(struct mo_large *l, size_t open_size, size_t align, size_t before, size_t after, bool evict)
 {
@@ -126,7 +81,7 @@ static bool reserve(struct mo_large *l, size_t open_size, size_t align, size_t b
     bool could_fit = l->map_size <= mo_min(mo_sealed.features.address_limit, MO_HIGHEST_RESERVE);
     do
         l->map = (uintptr_t)mo_os_reserve(0, l->map_size, page);
-    while (l->map == 0 && could_fit && evict && evict_some());
+    while (l->map == 0 && could_fit && evict && mo_large_wait_drop());
     l->open_size = open_size;
     l->open = l->map + before * page;
     return l->map != 0;
@@ -152,6 +107,28 @@ static void fill(const struct mo_large *l, bool huge)
     mo_os_populate((void *)l->open, huge ? l->open_size % HUGE_PAGE : l->open_size);
 }
 
+/* A mapping that has waited long enough, for open_size bytes at another random place in it: it is all guard markers, so
+ * one system call opens them, where a new one takes four and its end one more. */
+static bool take_again(struct mo_large *l, size_t open_size)
+{
+    size_t page = mo_sealed.features.page;
+    if (open_size >= HUGE_PAGE) /* those have been advised otherwise */
+        return false;
+    mo_lock(&mo_large_table.lock);
+    bool found = mo_large_wait_again_locked(open_size, l);
+    size_t spare = found ? (l->map_size - open_size) / page - 1 : 1;
+    size_t after = 1 + mo_random_below(large_random, (uint32_t)mo_min(GUARD_PAGES, spare));
+    mo_unlock(&mo_large_table.lock);
+    if (!found)
+        return false;
+    l->open = l->map + l->map_size - after * page - open_size;
+    l->open_size = open_size;
+    if (mo_os_unguard((void *)l->open, open_size))
+        return true;
+    mo_os_unmap((void *)l->map, l->map_size);
+    return false;
+}
+
 bool mo_large_take(size_t n, size_t align, struct mo_large *out)
 {
     size_t page = mo_sealed.features.page;
@@ -171,7 +148,8 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
     struct mo_large l = {.n = n, .heap = out->heap, .state = MO_STATE_LIVE | generation * MO_STATE_STEP, .busy = true};
     bool dense = mo_dense_expected(n), huge = dense && open_size >= HUGE_PAGE && mo_sealed.options.huge_pages;
     huge = huge && align <= page && reserve(&l, open_size, HUGE_PLACES * HUGE_PAGE, before, after, false);
-    if (!huge && !reserve(&l, open_size, align, before, after, true))
+    bool again = !huge && align <= page && take_again(&l, open_size);
+    if (!huge && !again && !reserve(&l, open_size, align, before, after, true))
         return false;
     if (huge) { /* they end where a huge page does */
         l.open = mo_align_up(mo_large_end(&l), HUGE_PAGE) + shift - open_size;
@@ -185,7 +163,7 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
         l.open_size = mo_align_up(l.p + rounded, page) - l.open;
         trim(&l, before * page, after * page);
     }
-    if (!open_middle(&l)) {
+    if (!again && !open_middle(&l)) {
         mo_os_unmap((void *)l.map, l.map_size);
         return false;
     }
@@ -198,16 +176,17 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
     return in;
 }
 
-/* Makes a part of the open pages inaccessible and gives it back, by the strongest means that works. */
-static void shut(const struct mo_large *l, uintptr_t at, size_t size)
+/* Makes a part of the open pages inaccessible and gives it back, by the strongest means that works. By markers? */
+static bool shut(const struct mo_large *l, uintptr_t at, size_t size)
 {
     void *part = (void *)at;
     if (l->guards == MO_LARGE_MARKERS && mo_os_guard_whole(part, size))
-        return;
+        return true;
     if (!mo_os_purge(part, size)) /* locked memory */
         __builtin_memset(part, 0, size);
     if (l->guards != MO_LARGE_BARE)
         (void)!mo_os_close(part, size);
+    return false;
 }
 
 bool mo_large_claim(uintptr_t p, struct mo_large *l)
@@ -229,18 +208,10 @@ bool mo_large_claim(uintptr_t p, struct mo_large *l)
 
 void mo_large_retire(const struct mo_large *l)
 {
-    struct mo_large gone[EVICT_BATCH];
-    shut(l, l->open, l->open_size);
+    bool again = shut(l, l->open, l->open_size);
     if (l->guards == MO_LARGE_SPLIT)
         __atomic_sub_fetch(&splits, 1, __ATOMIC_RELAXED);
-    mo_lock(&mo_large_table.lock);
-    waiting[(waiting_at + waiting_count) % waiting_room] = l->p;
-    waiting_count++;
-    waiting_bytes += l->map_size;
-    size_t n = evict_locked(gone, false);
-    mo_unlock(&mo_large_table.lock);
-    for (size_t i = 0; i < n; i++)
-        mo_os_unmap((void *)gone[i].map, gone[i].map_size);
+    mo_large_wait(l, again);
 }
 
 bool mo_large_put(uintptr_t p)
@@ -329,7 +300,7 @@ static bool move_end(struct mo_large *l, size_t n)
         return false;
     uintptr_t had = mo_large_end(l), end = mo_align_up(l->p + n, page);
     if (end < had) {
-        shut(l, end, had - end);
+        (void)shut(l, end, had - end);
     } else if (end > had) {
         /* Without guards what is there need not be zero. */
         if (l->guards == MO_LARGE_BARE || (l->guards == MO_LARGE_MARKERS && !mo_os_unguard((void *)had, end - had)))
@@ -447,9 +418,9 @@ void mo_large_figures(struct mo_large_figures *f)
     bool held = mo_lock_patiently(&mo_large_table.lock);
     f->live_bytes = live_bytes;
     f->live_count = live_count;
-    f->waiting_bytes = waiting_bytes;
-    f->waiting_count = waiting_count;
-    f->table_bytes = mo_large_table.room * sizeof(struct mo_large) + waiting_room * sizeof *waiting;
+    f->waiting_bytes = mo_large_waiting.bytes;
+    f->waiting_count = mo_large_waiting.count;
+    f->table_bytes = mo_large_table.room * sizeof(struct mo_large) + mo_large_waiting.room * sizeof(uintptr_t);
     if (held)
         mo_unlock(&mo_large_table.lock);
 }
@@ -480,7 +451,7 @@ const char *mo_large_fault_locked(void)
         used++;
         live += l->state != 0;
     }
-    bool agree = used == mo_large_table.used && live == live_count && waiting_count <= used - live;
+    bool agree = used == mo_large_table.used && live == live_count && mo_large_waiting.count <= used - live;
     return agree ? NULL : "the table of large chunks and its counts disagree";
 }
 

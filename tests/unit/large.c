@@ -5,7 +5,7 @@
 
 #include "child.h"
 #include "front/front.h"
-#include "mem/large.h"
+#include "mem/large_wait.h"
 
 static size_t page;
 
@@ -107,13 +107,14 @@ Test(large, guards_are_of_random_length)
     for (int i = 0; i < N; i++) {
         struct mo_large l = take(1, 1);
         size_t b = (l.open - l.map) / page, a = (l.map + l.map_size - mo_large_end(&l)) / page;
-        cr_assert(b >= 1 && b <= 8 && a >= 1 && a <= 8);
-        before[b]++;
+        cr_assert(b >= 1 && b <= 15 && a >= 1 && a <= 8); /* one that is taken again may be longer in front */
+        before[mo_min(b, 8)]++;
         after[a]++;
         cr_assert(mo_large_put(l.p));
     }
-    for (int i = 1; i <= 8; i++) /* 50 of each are expected, 6.6 is one deviation */
-        cr_assert(before[i] > 15 && before[i] < 95 && after[i] > 15 && after[i] < 95);
+    /* 50 of each are expected, 6.6 is one deviation; what is taken again with little room has short ones more often. */
+    for (int i = 1; i <= 8; i++)
+        cr_assert(after[i] > 9 && after[i] < 150 && before[i] > 9, "%d: %zu %zu", i, before[i], after[i]);
 }
 
 Test(large, impossible_sizes_are_refused)
@@ -202,7 +203,35 @@ Test(large, a_table_of_ten_thousand, .timeout = 100)
     f = figures();
     cr_assert_eq(f.live_count, before.live_count);
     cr_assert_eq(f.live_bytes, before.live_bytes);
-    cr_assert_leq(f.waiting_count, mo_sealed.options.large_quarantine_count);
+    cr_assert_leq(f.waiting_count, mo_sealed.options.large_quarantine_count + MO_LARGE_AGAIN);
+}
+
+/* Freed mappings that have waited are taken for new ones, zero and with their guards, but not while they wait. */
+Test(large, what_has_waited_is_taken_again)
+{
+    enum { N = 600 };
+    static uintptr_t maps[N];
+    size_t count_limit = mo_sealed.options.large_quarantine_count, again = 0, dirty = 0;
+    uint64_t seed = 1234567;
+    for (size_t i = 0; i < N; i++) {
+        struct mo_large l = take(150000 + next_number(&seed) % 20000, 1);
+        maps[i] = l.map;
+        for (size_t k = 0; k < i; k++) {
+            if (maps[k] != l.map)
+                continue;
+            again++;
+            cr_assert_geq(i - k, count_limit, "freed %zu ago", i - k);
+        }
+        for (size_t at = 0; at < l.open_size; at += 512)
+            dirty += *(const uint8_t *)(l.open + at) != 0;
+        memset((void *)l.open, 0xff, l.open_size);
+        if (i % 20 == 0)
+            cr_assert(faults(touch_write, mo_large_end(&l)) && faults(touch_write, l.open - 1));
+        cr_assert(mo_large_put(l.p));
+    }
+    cr_assert_eq(dirty, 0);
+    if (count_limit <= 64 && mo_sealed.features.guard_install)
+        cr_assert_gt(again, N / 2);
 }
 
 /* P10 and the quarantine: addresses that wait are not given out; their number and their bytes are bounded. */
@@ -222,11 +251,12 @@ Test(large, what_waits_is_not_reused_and_bounded)
         }
         cr_assert(mo_large_put(old[i].p));
         struct mo_large_figures f = figures();
-        beyond += f.waiting_count > count_limit || f.waiting_bytes > mo_sealed.options.large_quarantine_bytes;
+        beyond += f.waiting_count > count_limit + MO_LARGE_AGAIN ||
+                  f.waiting_bytes > mo_sealed.options.large_quarantine_bytes;
     }
     cr_assert_eq(overlaps, 0);
     cr_assert_eq(beyond, 0);
-    cr_assert_eq(figures().waiting_count, mo_min(count_limit, N));
+    cr_assert_geq(figures().waiting_count, mo_min(count_limit, N));
 }
 
 Test(large, what_waits_is_bounded_by_bytes)
