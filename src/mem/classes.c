@@ -4,10 +4,13 @@
 
 enum {
     SLAB_TARGET = 60 * 1024, /* bytes of a slab of small slots: 64 KiB less a guard */
-    FEW_SLOTS = 14,          /* slots of a slab where the target holds fewer */
-    FEWEST_SLOTS = 7,        /* the same from 32 KiB on, to bound the address space of a slab to 1 MiB */
-    READY_MOST = 250,        /* ready slots of a class in a thread cache; a byte says how many in a forked child */
-    AROUND = 8 + 16,         /* before the first slot, so that payloads are 16-aligned; behind the last one for its
+    FEW_SLOTS = 14,          /* slots of a slab where the target holds fewer: a random choice among some */
+    FEW_BELOW = 16 * 1024, /* from this stride on as many as the target holds, or one: what waits in a larger slab would
+                                keep its free slots' pages too. Slabs lie at random, each with its guard. */
+    READY_MOST = 250,      /* ready slots of a class in a thread cache; a byte says how many in a forked child */
+    LONG_WAIT = 192,       /* so many wait in a stage, if its count allows, whatever their bytes: P7 */
+    LONG_WAIT_TO = 272,    /* in classes for chunks of up to 256 bytes */
+    AROUND = 8 + 16,       /* before the first slot, so that payloads are 16-aligned; behind the last one for its
                                 fence, and so that tails can be read 16 bytes at a time */
 };
 
@@ -23,7 +26,7 @@ static void lay_out(struct mo_class *k, uint32_t stride)
 {
     size_t page = mo_sealed.features.page;
     size_t want = (SLAB_TARGET - AROUND) / stride;
-    size_t least = stride < 32 * 1024 ? FEW_SLOTS : FEWEST_SLOTS;
+    size_t least = stride < FEW_BELOW ? FEW_SLOTS : 1;
     if (want < least)
         want = least;
     size_t bytes = mo_align_up(want * stride + AROUND, page);
@@ -42,8 +45,8 @@ static void lay_out(struct mo_class *k, uint32_t stride)
  * of two so that the count halves at each doubling. */
 static size_t stage(size_t most, uint32_t stride)
 {
-    size_t n = mo_min(most, mo_sealed.options.quarantine_bytes / mo_pow2_floor(stride));
-    return n != 0 ? n : 1;
+    size_t floor = stride <= LONG_WAIT_TO ? LONG_WAIT : 1;
+    return mo_min(most, mo_max(mo_sealed.options.quarantine_bytes / mo_pow2_floor(stride), floor));
 }
 
 static void size_cache(struct mo_class *k, size_t *at)

@@ -267,6 +267,8 @@ case("P7", "reuse_distance", "4096 4096", sizes=(32,), always="survived", option
 case("P8", "placement", "8", sizes=(32,), check=measure.at_least(7.15), runs=400)
 case("P8", "placement", "8", sizes=(1000,), check=measure.at_least(5), runs=400)
 case("P8", "placement", "8", sizes=(5000,), check=measure.at_least(3.5), runs=200)
+# One slot to a slab: only where the slab lies is random.
+case("P8", "placement", "8", sizes=(40000,), check=measure.at_least(4, 0), runs=200)
 case("P8", "placement", "1", sizes=(200000,), check=measure.no_repeats, runs=200)
 case("P8", "placement_fork", "", sizes=(32, 1000), always="survived", not_under=("fuzz",))
 # Chance alone would put one chunk in 255, 60 or 12 right behind another of its slab.

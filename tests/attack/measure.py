@@ -46,13 +46,13 @@ def no_repeats(outputs):
     return (summary if again > 1 or len(firsts) < len(outputs) else ""), summary
 
 
-def at_least(bits):
+def at_least(bits, place_bits=None):
     """No process starts where another did. How far the next chunk is takes that many bits to say, and so does the
-    place of a chunk in its 64 KiB. A slab of few slots has no more to give than their logarithm."""
+    place of a chunk in its 64 KiB, or place_bits. A slab of few slots has no more to give than their logarithm."""
     def look(outputs):
         failure, summary = no_repeats(outputs)
         distances = entropy(values(outputs, "distance"))
         places = entropy([v & 0xffff for v in values(outputs, "first")])
         summary += f", {distances:.1f} bits in a distance, {places:.1f} in a place"
-        return (summary if distances < bits or places < bits else failure), summary
+        return (summary if distances < bits or places < (bits if place_bits is None else place_bits) else failure), summary
     return look

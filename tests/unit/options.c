@@ -195,7 +195,7 @@ Test(options, bad_sizes)
     for (size_t i = 0; i < MO_ARRAY_LEN(bad); i++) {
         char text[96], line[256];
         snprintf(text, sizeof text, "quarantine_bytes=%s", bad[i]);
-        snprintf(line, sizeof line, "moat: here: %s: allowed are 4K to 64M; 48K holds.", text);
+        snprintf(line, sizeof line, "moat: here: %s: allowed are 4K to 64M; 16K holds.", text);
         expect_complaint(text, line);
     }
 }
