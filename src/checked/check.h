@@ -41,7 +41,8 @@ MO_INLINE bool mo_fits_slot(uintptr_t a, size_t n)
     /* 0 bytes may be asked for where nothing can be read; and what is left is compared as a signed number. */
     if (mo_unlikely(i >= f->slots[class]) || mo_unlikely((ptrdiff_t)n <= 0))
         return sizeof a == 4 && class == 0 && !mo_index_may_hold(a);
-    ptrdiff_t stride = (ptrdiff_t)f->stride[class], back = (ptrdiff_t)i * stride - (ptrdiff_t)place; /* to the payload */
+    ptrdiff_t stride = (ptrdiff_t)f->stride[class],
+              back = (ptrdiff_t)i * stride - (ptrdiff_t)place; /* to the payload */
     uintptr_t header = a + (uintptr_t)back - MO_HEADER;
     ptrdiff_t room = back + stride - MO_HEADER - (ptrdiff_t)n; /* for slack */
     return mo_likely(mo_load16(header + 2) <= room) && mo_likely(((mo_load8(header + 1) ^ class) & 63) == 0);

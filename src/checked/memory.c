@@ -145,40 +145,33 @@ void explicit_bzero(void *d, size_t n)
     __asm__ volatile("" ::"r"(d) : "memory"); /* not left out, though nobody reads it */
 }
 
-/* The compiler's own bound first: libc's end for it is what the program expects. */
-MO_INLINE void fortify(size_t n, size_t room)
-{
-    if (mo_unlikely(n > room))
-        mo_real_fortify_failed();
-}
-
 void *__memcpy_chk(void *d, const void *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return copy("memcpy", d, s, n);
 }
 
 void *__memmove_chk(void *d, const void *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return move("memmove", d, s, n);
 }
 
 void *__memset_chk(void *d, int c, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return set("memset", d, c, n);
 }
 
 void *__mempcpy_chk(void *d, const void *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return (char *)copy("mempcpy", d, s, n) + n;
 }
 
 void __explicit_bzero_chk(void *d, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     (void)set("explicit_bzero", d, 0, n);
     __asm__ volatile("" ::"r"(d) : "memory");
 }

@@ -37,8 +37,8 @@ static void fill(void)
         mo_checked.fits.slots[class] = k->slots;
     }
     mo_checked.both = what == MO_CHECK_BOTH;
-    mo_checked.granules = (uintptr_t)mo_sealed.granules -
-                          (mo_sealed.heap_base >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
+    mo_checked.granules =
+        (uintptr_t)mo_sealed.granules - (mo_sealed.heap_base >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
     mo_checked.heap_base = mo_sealed.heap_base;
     __atomic_store_n(&mo_checked.heap_size[0], what != MO_CHECK_NOTHING ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);
     __atomic_store_n(&mo_checked.heap_size[1], what == MO_CHECK_BOTH ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);

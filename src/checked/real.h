@@ -88,4 +88,11 @@ void *mo_real_set(void *d, int c, size_t n);
 
 MO_COLD MO_NORETURN void mo_real_fortify_failed(void); /* libc's end for a __*_chk function */
 
+/* The compiler's own bound, which comes first: libc's end for it is what the program expects. */
+MO_INLINE void mo_fortify(size_t n, size_t room)
+{
+    if (mo_unlikely(n > room))
+        mo_real_fortify_failed();
+}
+
 #endif

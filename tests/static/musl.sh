@@ -33,11 +33,14 @@ checked()
     musl-gcc -O0 -fno-builtin -w -D_GNU_SOURCE -idirafter "$dir/kernel" -o "$dir/$1" "$source"/tests/checked/main.c \
         "$source"/tests/checked/functions.c "$source"/tests/checked/sized.c "$2" "$3" "$4"
 }
+# Linked, static, and with nothing of moat's until it is preloaded: musl has not all of these functions.
 checked linked -L"$dir/build" -lmoat-checked -Wl,-rpath,"$dir/build"
+checked preloaded -Wl,--unresolved-symbols=ignore-all -Wl,--allow-shlib-undefined -pie
 checked fixed -static "-Wl,@$dir/build/libmoat-checked.wrap" "$dir/build/libmoat-checked.a"
 for kind in freed huge; do
     "$dir/linked" "$kind"
     "$dir/fixed" "$kind"
+    LD_PRELOAD="$dir/build/libmoat-checked.so" "$dir/preloaded" "$kind"
 done
 cat >"$dir/over.c" <<END
 #include <stdlib.h>
