@@ -1,6 +1,6 @@
 /* A heap for one purpose, and what is done with it or its chunks after its end. SIZE HOW.
- * `free`, `realloc`, `read`, `write`: a chunk of it; `allocate`, `destroy`: the heap itself; `past`: a byte behind a chunk
- * was changed before the end, which looks at all of them. `live`, the twin: the same with a heap that has not ended. */
+ * `free`, `realloc`, `read`, `write`: a chunk of it; `allocate`, `destroy`: the heap itself; `past`: a byte behind a
+ * chunk was changed before the end, which looks at all of them. `live`, the twin: the heap has not ended. */
 #include <dlfcn.h>
 
 #include "attack.h"

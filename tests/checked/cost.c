@@ -1,5 +1,6 @@
 /* What a checked function costs over libc's own: instructions, counted one by one, and with an argument nanoseconds as
- * well, the least of many batches that take turns with libc's. Fails where it is more than the limits. Linked with libmoat-checked.so.
+ * well, the least of many batches that take turns with libc's. Fails where it is more than the limits. Linked with
+ * libmoat-checked.so.
  *
  *     cost [ROUNDS]                 the table; 0 rounds, as the test is: no nanoseconds
  */
