@@ -47,7 +47,8 @@ function(moat_variant target name exports)
     set(options ${MOAT_LINK_OPTIONS})
     list(TRANSFORM options REPLACE "^(LINKER:--version-script=).*" "\\1${exports}")
     # A checked function that ends in another one means that one, not a program's of its name.
-    target_link_options(${target} PRIVATE ${options} LINKER:-Bsymbolic-functions)
+    target_link_options(${target} PRIVATE ${options} LINKER:-Bsymbolic-functions
+                        LINKER:--dynamic-list=${PROJECT_SOURCE_DIR}/src/api/replaceable.list)
     target_link_libraries(${target} PRIVATE moat_warnings moat_flags moat_sodium)
 endfunction()
 

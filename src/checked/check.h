@@ -16,39 +16,42 @@
 
 enum mo_side { MO_DST, MO_SRC };
 
-MO_RACY size_t mo_load16(uintptr_t p)
+MO_RACY ptrdiff_t mo_load16(uintptr_t p)
 {
-    size_t v = *(const volatile uint16_t *)p;
+    uint16_t v;
+    __builtin_memcpy(&v, (const void *)p, sizeof v);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap16((uint16_t)v);
+    v = __builtin_bswap16(v);
 #endif
     return v;
 }
 
-/* n bytes at a, `at` bytes into the heap, are inside of one plain chunk in a slab. Only the header is looked at: a free
- * slot's has no class. Its page is accessible, or the copy would fault as well. */
-MO_INLINE bool mo_fits_slot(uintptr_t a, size_t at, size_t n)
+/* n bytes at a, which is in the heap, are inside of one plain chunk in a slab. Only the header is looked at: a free
+ * slot's has no class. Its page is accessible, or the copy would fault as well. What a copy stores waits for this, so
+ * the way from a to the last comparison is kept short: one value a load, and what can be is computed beside it. */
+MO_INLINE bool mo_fits_slot(uintptr_t a, size_t n)
 {
-    unsigned class = mo_checked.granules[at >> MO_GRANULE_SHIFT].class;
-    const struct mo_fit *f = &mo_checked.fits[class];
+    const struct mo_fits *f = &mo_checked.fits;
+    uintptr_t granule = mo_checked.granules + (a >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
+    unsigned class = ((const struct mo_granule *)granule)->class;
     /* From the first payload on, so that a header counts as the slot before it: past that one's end. What is before the
-     * first payload has a larger number than any slot. */
-    size_t place = (uint32_t)a & f->mask;
-    uint32_t i = (uint32_t)((place - MO_FIT_FIRST) * f->inverse >> MO_INVERSE_SHIFT);
+     * first payload comes out at the end of the slab's addresses, behind all slots: a guard is there. */
+    uint32_t place = (uint32_t)(a - MO_FIT_FIRST) & f->mask[class];
+    uint32_t i = (uint32_t)(place * f->inverse[class] >> MO_INVERSE_SHIFT);
     /* 0 bytes may be asked for where nothing can be read; and what is left is compared as a signed number. */
-    if (mo_unlikely(i >= f->slots) || mo_unlikely((ptrdiff_t)n <= 0))
+    if (mo_unlikely(i >= f->slots[class]) || mo_unlikely((ptrdiff_t)n <= 0))
         return sizeof a == 4 && class == 0 && !mo_index_may_hold(a);
-    size_t into = place - i * f->stride;
-    uintptr_t header = a - into + MO_FIT_FIRST - MO_HEADER;
-    ptrdiff_t left = (ptrdiff_t)(f->end - into - mo_load16(header + 2));
-    return mo_likely((ptrdiff_t)n <= left && ((mo_load8(header + 1) ^ class) & 63) == 0);
+    ptrdiff_t stride = (ptrdiff_t)f->stride[class],
+              back = (ptrdiff_t)i * stride - (ptrdiff_t)place; /* to the payload */
+    uintptr_t header = a + (uintptr_t)back - MO_HEADER;
+    ptrdiff_t room = back + stride - MO_HEADER - (ptrdiff_t)n; /* for slack */
+    return mo_likely(mo_load16(header + 2) <= room) && mo_likely(((mo_load8(header + 1) ^ class) & 63) == 0);
 }
 
 /* The same, or a is most likely not moat's. */
 MO_INLINE bool mo_fits(uintptr_t a, size_t n, enum mo_side side)
 {
-    size_t at = a - mo_checked.heap_base;
-    return at < mo_checked.heap_size[side] ? mo_fits_slot(a, at, n) : !mo_index_may_hold(a);
+    return a - mo_checked.heap_base < mo_checked.heap_size[side] ? mo_fits_slot(a, n) : !mo_index_may_hold(a);
 }
 
 /* The whole look, for what did not fit above: returns, or reports. */

@@ -137,8 +137,7 @@ MO_INLINE size_t get_blocks(block_reader *real, void *d, size_t bound, size_t si
     size_t n;
     if (__builtin_mul_overflow(size, count, &n))
         n = SIZE_MAX - 1; /* SIZE_MAX: foreign */
-    if (mo_unlikely(n > bound))
-        mo_real_fortify_failed();
+    mo_fortify(n, bound);
     size_t room = mo_room("fread", d, n, NULL);
     if (mo_likely(room >= n))
         return real(d, size, count, in);

@@ -24,9 +24,8 @@ MO_CHECKED_FN void __explicit_bzero_chk(void *d, size_t n, size_t room);
  * does. The rest is out of line, so that no registers are saved. */
 MO_INLINE bool is_good(const void *d, size_t n)
 {
-    size_t at = (uintptr_t)d - mo_checked.heap_base;
-    return mo_likely(at < mo_checked.alone_size ? mo_fits_slot((uintptr_t)d, at, n)
-                                                : !mo_index_may_hold((uintptr_t)d) && mo_checked.alone);
+    bool in_heap = (uintptr_t)d - mo_checked.heap_base < mo_checked.alone_size;
+    return mo_likely(in_heap ? mo_fits_slot((uintptr_t)d, n) : !mo_index_may_hold((uintptr_t)d) && mo_checked.alone);
 }
 
 MO_INLINE bool is_good_far(const void *d, size_t n)
@@ -44,14 +43,14 @@ __attribute__((noinline)) static void look(const void *d, size_t n, const void *
 
 __attribute__((noinline)) static void *copy_slow(void *d, const void *s, size_t n, const char *function)
 {
-    if (n == 0)
-        return d;
     look(d, n, s, function);
     return MO_REAL_IS_FOUND(memcpy) ? MO_REAL(memcpy)(d, s, n) : mo_real_move(d, s, n);
 }
 
 __attribute__((noinline)) static void *copy_far(void *d, const void *s, size_t n, const char *function)
 {
+    if (n == 0) /* which programs do often */
+        return d;
     return is_good_far(d, n) ? MO_REAL(memcpy)(d, s, n) : copy_slow(d, s, n, function);
 }
 
@@ -62,14 +61,14 @@ MO_INLINE void *copy(const char *function, void *d, const void *s, size_t n)
 
 __attribute__((noinline)) static void *move_slow(void *d, const void *s, size_t n, const char *function)
 {
-    if (n == 0)
-        return d;
     look(d, n, s, function);
     return mo_real_move(d, s, n);
 }
 
 __attribute__((noinline)) static void *move_far(void *d, const void *s, size_t n, const char *function)
 {
+    if (n == 0)
+        return d;
     return is_good_far(d, n) ? MO_REAL(memmove)(d, s, n) : move_slow(d, s, n, function);
 }
 
@@ -80,14 +79,14 @@ MO_INLINE void *move(const char *function, void *d, const void *s, size_t n)
 
 __attribute__((noinline)) static void *set_slow(void *d, int c, size_t n, const char *function)
 {
-    if (n == 0)
-        return d;
     look(d, n, NULL, function);
     return mo_real_set(d, c, n);
 }
 
 __attribute__((noinline)) static void *set_far(void *d, int c, size_t n, const char *function)
 {
+    if (n == 0)
+        return d;
     return is_good_far(d, n) ? MO_REAL(memset)(d, c, n) : set_slow(d, c, n, function);
 }
 
@@ -146,40 +145,33 @@ void explicit_bzero(void *d, size_t n)
     __asm__ volatile("" ::"r"(d) : "memory"); /* not left out, though nobody reads it */
 }
 
-/* The compiler's own bound first: libc's end for it is what the program expects. */
-MO_INLINE void fortify(size_t n, size_t room)
-{
-    if (mo_unlikely(n > room))
-        mo_real_fortify_failed();
-}
-
 void *__memcpy_chk(void *d, const void *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return copy("memcpy", d, s, n);
 }
 
 void *__memmove_chk(void *d, const void *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return move("memmove", d, s, n);
 }
 
 void *__memset_chk(void *d, int c, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return set("memset", d, c, n);
 }
 
 void *__mempcpy_chk(void *d, const void *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return (char *)copy("mempcpy", d, s, n) + n;
 }
 
 void __explicit_bzero_chk(void *d, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     (void)set("explicit_bzero", d, 0, n);
     __asm__ volatile("" ::"r"(d) : "memory");
 }

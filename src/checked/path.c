@@ -35,8 +35,7 @@ char *getcwd(char *d, size_t n)
 
 char *__getcwd_chk(char *d, size_t n, size_t bound)
 {
-    if (mo_unlikely(n > bound))
-        mo_real_fortify_failed();
+    mo_fortify(n, bound);
     return getcwd(d, n);
 }
 

@@ -72,8 +72,7 @@ static int print(const char *function, char *d, int flag, size_t bound, const ch
 
 static int print_cut(const char *function, char *d, size_t n, int flag, size_t bound, const char *format, va_list list)
 {
-    if (mo_unlikely(n > bound))
-        mo_real_fortify_failed();
+    mo_fortify(n, bound);
     size_t room = mo_room(function, d, n, format);
     int length = cut(d, room, flag, bound, format, list);
     if (mo_unlikely(room < n) && length >= 0 && (size_t)length >= room)
@@ -101,8 +100,7 @@ static int print_wide(const char *function, wchar_t *d, size_t n, int flag, size
 {
     wchar_t elsewhere[ELSEWHERE];
     size_t asked = n > SIZE_MAX / sizeof *d ? SIZE_MAX - 1 : n * sizeof *d;
-    if (mo_unlikely(n > bound))
-        mo_real_fortify_failed();
+    mo_fortify(n, bound);
     size_t room = mo_room(function, d, asked, format);
     if (mo_likely(room == asked))
         return wide(d, n, flag, bound, format, list);

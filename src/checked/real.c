@@ -31,14 +31,14 @@ static void fill(void)
     size_t what = mo_sealed.options.check;
     for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
-        mo_checked.fits[class] = (struct mo_fit){.inverse = k->inverse,
-                                                 .mask = (1u << k->span_shift) - 1,
-                                                 .stride = k->stride,
-                                                 .slots = k->slots,
-                                                 .end = MO_FIT_FIRST + k->stride - MO_HEADER};
+        mo_checked.fits.inverse[class] = k->inverse;
+        mo_checked.fits.mask[class] = (1u << k->span_shift) - 1;
+        mo_checked.fits.stride[class] = k->stride;
+        mo_checked.fits.slots[class] = k->slots;
     }
     mo_checked.both = what == MO_CHECK_BOTH;
-    mo_checked.granules = mo_sealed.granules;
+    mo_checked.granules =
+        (uintptr_t)mo_sealed.granules - (mo_sealed.heap_base >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
     mo_checked.heap_base = mo_sealed.heap_base;
     __atomic_store_n(&mo_checked.heap_size[0], what != MO_CHECK_NOTHING ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);
     __atomic_store_n(&mo_checked.heap_size[1], what == MO_CHECK_BOTH ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);

@@ -28,25 +28,24 @@
 #define off64_t off_t
 #endif
 
-/* A class as the look sees it. Slots 0: of none that it is for. */
-struct mo_fit {
-    uint64_t inverse; /* of the stride, see mo_slot_index */
-    uint32_t mask;    /* bits of an address that are its place in its slab */
-    uint32_t stride;
-    uint32_t slots;
-    uint32_t end; /* of a slot, counted as an address's place is: MO_FIT_FIRST is its payload's start */
-    uint64_t unused;
+/* The classes as the look sees them. Slots 0: of none that it is for. An array a value, so that each is found by one
+ * load that knows the class. */
+struct mo_fits {
+    uint64_t inverse[MO_CLASSES]; /* of the stride, see mo_slot_index */
+    uint32_t mask[MO_CLASSES];    /* bits of an address that are its place in its slab */
+    uint32_t stride[MO_CLASSES];
+    uint32_t slots[MO_CLASSES];
 };
 enum { MO_FIT_FIRST = 2 * MO_HEADER }; /* where a slab's first payload is */
 
 /* Zeros before start, which lets everything pass: nobody has a chunk then. */
 struct mo_checked {
-    struct mo_fit fits[MO_CLASSES]; /* first: an instruction less to find one */
+    struct mo_fits fits;
     uintptr_t heap_base;
     size_t heap_size[2]; /* by enum mo_side; 0 where option check says so */
     /* heap_size[MO_DST] where libc's functions are found and no sources checked: nothing else is left to do then. */
     size_t alone_size;
-    const struct mo_granule *granules;
+    uintptr_t granules; /* where the one of address 0 would be */
     bool alone;
     bool both;
 #ifndef MO_STATIC
@@ -88,5 +87,12 @@ void *mo_real_move(void *d, const void *s, size_t n);
 void *mo_real_set(void *d, int c, size_t n);
 
 MO_COLD MO_NORETURN void mo_real_fortify_failed(void); /* libc's end for a __*_chk function */
+
+/* The compiler's own bound, which comes first: libc's end for it is what the program expects. */
+MO_INLINE void mo_fortify(size_t n, size_t room)
+{
+    if (mo_unlikely(n > room))
+        mo_real_fortify_failed();
+}
 
 #endif

@@ -81,12 +81,6 @@ static ssize_t judge(const char *function, ssize_t got, const struct list *l)
     return got;
 }
 
-static void bound_by(size_t n, size_t bound)
-{
-    if (mo_unlikely(n > bound))
-        mo_real_fortify_failed();
-}
-
 static MO_COLD ssize_t read_cut(int fd, void *d, size_t n)
 {
     struct iovec to = {d, n};
@@ -103,7 +97,7 @@ ssize_t read(int fd, void *d, size_t n)
 
 ssize_t __read_chk(int fd, void *d, size_t n, size_t bound)
 {
-    bound_by(n, bound);
+    mo_fortify(n, bound);
     return read(fd, d, n);
 }
 
@@ -140,7 +134,7 @@ ssize_t pread(int fd, void *d, size_t n, off_t at)
 
 ssize_t __pread_chk(int fd, void *d, size_t n, off_t at, size_t bound)
 {
-    bound_by(n, bound);
+    mo_fortify(n, bound);
     return pread(fd, d, n, at);
 }
 
@@ -168,7 +162,7 @@ ssize_t pread64(int fd, void *d, size_t n, off64_t at)
 
 ssize_t __pread64_chk(int fd, void *d, size_t n, off64_t at, size_t bound)
 {
-    bound_by(n, bound);
+    mo_fortify(n, bound);
     return pread64(fd, d, n, at);
 }
 #endif
@@ -198,7 +192,7 @@ ssize_t recv(int fd, void *d, size_t n, int flags)
 
 ssize_t __recv_chk(int fd, void *d, size_t n, size_t bound, int flags)
 {
-    bound_by(n, bound);
+    mo_fortify(n, bound);
     return recv(fd, d, n, flags);
 }
 
@@ -223,7 +217,7 @@ ssize_t recvfrom(int fd, void *d, size_t n, int flags, struct sockaddr *from, so
 
 ssize_t __recvfrom_chk(int fd, void *d, size_t n, size_t bound, int flags, struct sockaddr *from, socklen_t *size)
 {
-    bound_by(n, bound);
+    mo_fortify(n, bound);
     return recvfrom(fd, d, n, flags, from, size);
 }
 

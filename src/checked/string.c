@@ -26,8 +26,7 @@ MO_CHECKED_FN size_t __strlcat_chk(char *d, const char *s, size_t n, size_t room
 __attribute__((noinline)) static size_t copy(const char *function, char *d, const char *s, size_t room)
 {
     size_t n = strlen(s) + 1;
-    if (mo_unlikely(n > room))
-        mo_real_fortify_failed();
+    mo_fortify(n, room);
     mo_write(function, d, n, s);
     mo_read(function, s, n, d);
     (void)mo_real_move(d, s, n);
@@ -38,8 +37,7 @@ __attribute__((noinline)) static size_t copy(const char *function, char *d, cons
 __attribute__((noinline)) static size_t copy_padded(const char *function, char *d, const char *s, size_t n, size_t room)
 {
     size_t length = strnlen(s, n), taken = length < n ? length + 1 : n;
-    if (mo_unlikely(n > room))
-        mo_real_fortify_failed();
+    mo_fortify(n, room);
     mo_write(function, d, n, s);
     mo_read(function, s, taken, d);
     (void)mo_real_move(d, s, length);
@@ -71,12 +69,6 @@ __attribute__((noinline)) static size_t copy_cut(const char *function, char *d, 
     (void)mo_real_move(d + had, s, kept);
     d[had + kept] = '\0';
     return had + length;
-}
-
-static void fortify(size_t n, size_t room)
-{
-    if (mo_unlikely(n > room))
-        mo_real_fortify_failed();
 }
 
 char *strcpy(char *d, const char *s)
@@ -155,7 +147,7 @@ size_t strlcpy(char *d, const char *s, size_t n)
 
 size_t __strlcpy_chk(char *d, const char *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return copy_cut("strlcpy", d, 0, s, n);
 }
 
@@ -166,6 +158,6 @@ size_t strlcat(char *d, const char *s, size_t n)
 
 size_t __strlcat_chk(char *d, const char *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return copy_cut("strlcat", d, strnlen(d, n), s, n);
 }

@@ -36,13 +36,6 @@ MO_INLINE size_t bytes(size_t n)
     return n > SIZE_MAX / WIDE ? SIZE_MAX : n * WIDE;
 }
 
-/* The compiler's own bound, in wide characters. */
-MO_INLINE void fortify(size_t n, size_t room)
-{
-    if (mo_unlikely(n > room))
-        mo_real_fortify_failed();
-}
-
 __attribute__((noinline)) static wchar_t *move(const char *function, wchar_t *d, const wchar_t *s, size_t n)
 {
     mo_write(function, d, bytes(n), s);
@@ -68,7 +61,7 @@ static wchar_t *set(wchar_t *d, wchar_t c, size_t n)
 __attribute__((noinline)) static size_t copy(const char *function, wchar_t *d, const wchar_t *s, size_t room)
 {
     size_t n = wcslen(s) + 1;
-    fortify(n, room);
+    mo_fortify(n, room);
     (void)move(function, d, s, n);
     return n - 1;
 }
@@ -77,7 +70,7 @@ __attribute__((noinline)) static size_t copy_padded(const char *function, wchar_
                                                     size_t room)
 {
     size_t length = wcsnlen(s, n), taken = length < n ? length + 1 : n;
-    fortify(n, room);
+    mo_fortify(n, room);
     mo_write(function, d, bytes(n), s);
     mo_read(function, s, bytes(taken), d);
     (void)mo_real_move(d, s, bytes(length));
@@ -89,7 +82,7 @@ __attribute__((noinline)) static wchar_t *append(const char *function, wchar_t *
                                                  size_t room)
 {
     size_t had = wcslen(d), length = wcsnlen(s, n);
-    fortify(had + length + 1, room);
+    mo_fortify(had + length + 1, room);
     mo_write(function, d, bytes(had + length + 1), s);
     mo_read(function, s, bytes(length < n ? length + 1 : n), d);
     (void)mo_real_move(d + had, s, bytes(length));
@@ -117,7 +110,7 @@ wchar_t *wmemcpy(wchar_t *d, const wchar_t *s, size_t n)
 
 wchar_t *__wmemcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return move("wmemcpy", d, s, n);
 }
 
@@ -128,7 +121,7 @@ wchar_t *wmemmove(wchar_t *d, const wchar_t *s, size_t n)
 
 wchar_t *__wmemmove_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return move("wmemmove", d, s, n);
 }
 
@@ -139,7 +132,7 @@ wchar_t *wmempcpy(wchar_t *d, const wchar_t *s, size_t n)
 
 wchar_t *__wmempcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return move("wmempcpy", d, s, n) + n;
 }
 
@@ -150,7 +143,7 @@ wchar_t *wmemset(wchar_t *d, wchar_t c, size_t n)
 
 wchar_t *__wmemset_chk(wchar_t *d, wchar_t c, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return set(d, c, n);
 }
 
@@ -225,7 +218,7 @@ size_t wcslcpy(wchar_t *d, const wchar_t *s, size_t n)
 
 size_t __wcslcpy_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return copy_cut("wcslcpy", d, 0, s, n);
 }
 
@@ -236,6 +229,6 @@ size_t wcslcat(wchar_t *d, const wchar_t *s, size_t n)
 
 size_t __wcslcat_chk(wchar_t *d, const wchar_t *s, size_t n, size_t room)
 {
-    fortify(n, room);
+    mo_fortify(n, room);
     return copy_cut("wcslcat", d, wcsnlen(d, n), s, n);
 }

@@ -1,9 +1,9 @@
 /* Bounds: which chunk an address lies in, and what is left of it from there.
  *
- * For moat_object_size and its kin, and for the checked functions (checked/), whose fast half looks by itself. Takes no
- * lock that it would wait for, changes nothing, may run in a signal handler. Of a chunk that another thread makes,
- * frees or resizes at the moment it may say either; so what looks bad is looked at again, with rests, and reported only
- * when it has been bad many times in a row. A program that is right never asks of such a chunk.
+ * For moat_object_size and its kin, and for the checked functions (checked/), whose fast half looks by itself. Waits
+ * for no lock longer than some milliseconds, changes nothing, may run in a signal handler. Of a chunk that another
+ * thread makes, frees or resizes at the moment it may say either; so what looks bad is looked at again, with rests, and
+ * reported only when it has been bad many times in a row. A program that is right never asks of such a chunk.
  *
  * The header's MAC is not verified here: a header that was changed says at most that its chunk reaches to its slot's
  * end. It is verified before anything is reported.

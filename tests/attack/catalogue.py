@@ -215,6 +215,17 @@ for align in (64, 256, 4096):
         case("P4", "underflow_gap", f"{align} {count}", sizes=(1, 16, 24, 100, 1000, 5000), always=f"{OVERFLOW}@free")
     twin("P4", "underflow_gap", f"{align} 8", sizes=(1, 16, 24, 100, 1000, 5000), always="survived", options=UNSAMPLED)
 
+# A heap for one purpose, after its end, which looks at all of its chunks.
+HEAPS = FEW + (200000,)
+for how in ("free", "realloc"):
+    case("P3", "heap_end", how, sizes=HEAPS, always=f"{DOUBLE}@{how}")
+for how in ("allocate", "destroy"):
+    case("P3", "heap_end", how, sizes=(100,), always=f"{BAD}@{how}")
+case("P4", "heap_end", "past", sizes=HEAPS, always=f"{OVERFLOW}@ending fault@change")
+case("P5", "heap_end", "read", sizes=HEAPS, always=f"fault:{UAF}@read")
+case("P6", "heap_end", "write", sizes=HEAPS, always=f"fault:{UAF}@write")
+twin("P3", "heap_end", "live", sizes=HEAPS, always="survived")
+
 # Sizes that overflow in moat's own arithmetic, or in calloc's.
 for how in ("malloc", "calloc", "realloc", "reallocarray", "aligned"):
     case("P4", "size_overflow", how, always="survived")

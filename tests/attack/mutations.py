@@ -223,8 +223,12 @@ MUTATIONS = [
         ("src/front/big.c", "if (mo_unlikely(!mo_large_proven(&l))) {", "if (l.p == 1) {"),)),
     Mutation("P16", "the look at aligned chunks", ("unfreed",), (
         ("src/front/check.c", "               aligned_chunk_good(slot, k, state);", "               k != NULL;"),)),
+    Mutation("P4", "the look at a heap's chunks at its end", ("heap_end",), (
+        ("src/front/heaps.c", "    mo_check_shard(shard, DESTROY);\n", ""),)),
     Mutation("P17", "the look at what is left of a small chunk", ("P17",), (
-        ("src/checked/check.h", "(ptrdiff_t)n <= left && ", ""),)),
+        ("src/checked/check.h", "mo_load16(header + 2) <= room)", "room < PTRDIFF_MAX)"),)),
+    Mutation("P17", "the look at a header's class, which a freed one has not", ("P17",), (
+        ("src/checked/check.h", "((mo_load8(header + 1) ^ class) & 63) == 0", "(header & 7) == 0"),)),
     Mutation("P17", "the index of large chunks", ("P17",), (
         ("src/checked/index.c", "    struct table *t = table;\n    size_t at =",
          "    struct table *t = table;\n    if (l != NULL)\n        return;\n    size_t at ="),)),

@@ -25,6 +25,10 @@ void *__memmove_chk(void *, const void *, size_t, size_t);
 void *__memset_chk(void *, int, size_t, size_t);
 void *__mempcpy_chk(void *, const void *, size_t, size_t);
 void __explicit_bzero_chk(void *, size_t, size_t);
+void *__mempcpy(void *, const void *, size_t);
+char *__stpcpy(char *, const char *);
+size_t __strlcpy_chk(char *, const char *, size_t, size_t);
+size_t __strlcat_chk(char *, const char *, size_t, size_t);
 char *__strcpy_chk(char *, const char *, size_t);
 char *__stpcpy_chk(char *, const char *, size_t);
 char *__strncpy_chk(char *, const char *, size_t, size_t);
@@ -36,8 +40,17 @@ int __vsprintf_chk(char *, int, size_t, const char *, va_list);
 int __snprintf_chk(char *, size_t, int, size_t, const char *, ...);
 int __vsnprintf_chk(char *, size_t, int, size_t, const char *, va_list);
 int __swprintf_chk(wchar_t *, size_t, int, size_t, const wchar_t *, ...);
+int __vswprintf_chk(wchar_t *, size_t, int, size_t, const wchar_t *, va_list);
 wchar_t *__wmemcpy_chk(wchar_t *, const wchar_t *, size_t, size_t);
+wchar_t *__wmemmove_chk(wchar_t *, const wchar_t *, size_t, size_t);
+wchar_t *__wmempcpy_chk(wchar_t *, const wchar_t *, size_t, size_t);
 wchar_t *__wmemset_chk(wchar_t *, wchar_t, size_t, size_t);
+wchar_t *__wcpcpy_chk(wchar_t *, const wchar_t *, size_t);
+wchar_t *__wcsncpy_chk(wchar_t *, const wchar_t *, size_t, size_t);
+wchar_t *__wcpncpy_chk(wchar_t *, const wchar_t *, size_t, size_t);
+wchar_t *__wcsncat_chk(wchar_t *, const wchar_t *, size_t, size_t);
+size_t __wcslcpy_chk(wchar_t *, const wchar_t *, size_t, size_t);
+size_t __wcslcat_chk(wchar_t *, const wchar_t *, size_t, size_t);
 wchar_t *__wcscpy_chk(wchar_t *, const wchar_t *, size_t);
 wchar_t *__wcscat_chk(wchar_t *, const wchar_t *, size_t);
 char *__gets_chk(char *, size_t);
@@ -123,11 +136,11 @@ static int print_list_n(bool fortified, char *d, size_t size, const char *format
     return n;
 }
 
-static int print_wide(wchar_t *d, size_t size, const wchar_t *format, ...)
+static int print_wide(bool fortified, wchar_t *d, size_t size, const wchar_t *format, ...)
 {
     va_list list;
     va_start(list, format);
-    int n = vswprintf(d, size, format, list);
+    int n = fortified ? __vswprintf_chk(d, size, 1, UNKNOWN, format, list) : vswprintf(d, size, format, list);
     va_end(list);
     return n;
 }
@@ -172,6 +185,7 @@ DO(f_memcpy, __memcpy_chk(c->d, c->s, c->n, UNKNOWN); SAME(memcpy))
 DO(f_memmove, __memmove_chk(c->d, c->s, c->n, UNKNOWN); SAME(memmove))
 DO(f_memset, __memset_chk(c->d, 7, c->n, UNKNOWN); must(c->d[c->n - 1] == 7, "memset"))
 DO(f_mempcpy, __mempcpy_chk(c->d, c->s, c->n, UNKNOWN); SAME(mempcpy))
+DO(u_mempcpy, must(__mempcpy(c->d, c->s, c->n) == c->d + c->n, "mempcpy"); SAME(mempcpy))
 DO(f_explicit_bzero, __explicit_bzero_chk(c->d, c->n, UNKNOWN); must(c->d[c->n - 1] == 0, "explicit_bzero"))
 
 DO(strcpy, strcpy(c->d, c->s); SAME(strcpy))
@@ -188,6 +202,10 @@ DO(f_strncpy, __strncpy_chk(c->d, c->s, c->n, UNKNOWN); SAME(strncpy))
 DO(f_stpncpy, __stpncpy_chk(c->d, c->s, c->n, UNKNOWN); SAME(stpncpy))
 DO(f_strcat, __strcat_chk(c->d, c->s + half(c, 1), UNKNOWN); SAME(strcat))
 DO(f_strncat, __strncat_chk(c->d, c->s + half(c, 1), 10000, UNKNOWN); SAME(strncat))
+
+DO(u_stpcpy, must(__stpcpy(c->d, c->s) == c->d + c->n - 1, "stpcpy"); SAME(stpcpy))
+DO(f_strlcpy, must(__strlcpy_chk(c->d, c->s, INT_MAX, UNKNOWN) == c->n - 1, "strlcpy"); SAME(strlcpy))
+DO(f_strlcat, must(__strlcat_chk(c->d, c->s + half(c, 1), INT_MAX, UNKNOWN) == c->n - 1, "strlcat"); SAME(strlcat))
 
 DO(wmemcpy, wmemcpy(W(c->d), W(c->s), c->n / WIDE); SAME(wmemcpy))
 DO(wmemmove, wmemmove(W(c->d), W(c->s), c->n / WIDE); SAME(wmemmove))
@@ -206,6 +224,15 @@ DO(f_wmemset, __wmemset_chk(W(c->d), 7, c->n / WIDE, UNKNOWN); must(c->d[0] == 7
 DO(f_wcscpy, __wcscpy_chk(W(c->d), W(c->s), UNKNOWN); SAME(wcscpy))
 DO(f_wcscat, __wcscat_chk(W(c->d), W(c->s) + half(c, WIDE), UNKNOWN); SAME(wcscat))
 
+DO(f_wmemmove, __wmemmove_chk(W(c->d), W(c->s), c->n / WIDE, UNKNOWN); SAME(wmemmove))
+DO(f_wmempcpy, __wmempcpy_chk(W(c->d), W(c->s), c->n / WIDE, UNKNOWN); SAME(wmempcpy))
+DO(f_wcpcpy, __wcpcpy_chk(W(c->d), W(c->s), UNKNOWN); SAME(wcpcpy))
+DO(f_wcsncpy, __wcsncpy_chk(W(c->d), W(c->s), c->n / WIDE, UNKNOWN); SAME(wcsncpy))
+DO(f_wcpncpy, __wcpncpy_chk(W(c->d), W(c->s), c->n / WIDE, UNKNOWN); SAME(wcpncpy))
+DO(f_wcsncat, __wcsncat_chk(W(c->d), W(c->s) + half(c, WIDE), 10000, UNKNOWN); SAME(wcsncat))
+DO(f_wcslcpy, __wcslcpy_chk(W(c->d), W(c->s), INT_MAX, UNKNOWN); SAME(wcslcpy))
+DO(f_wcslcat, __wcslcat_chk(W(c->d), W(c->s) + half(c, WIDE), INT_MAX, UNKNOWN); SAME(wcslcat))
+
 DO(sprintf, must(sprintf(c->d, "%s", c->s) == (int)c->n - 1, "sprintf"); SAME(sprintf))
 DO(vsprintf, must(print_list(vsprintf, c->d, "%s", c->s) == (int)c->n - 1, "vsprintf"); SAME(vsprintf))
 DO(snprintf, must(snprintf(c->d, INT_MAX, "%s", c->s) == (int)c->n - 1, "snprintf"); SAME(snprintf))
@@ -215,8 +242,9 @@ DO(f_vsprintf, must(print_fortified(c->d, "%s", c->s) == (int)c->n - 1, "vsprint
 DO(f_snprintf, must(__snprintf_chk(c->d, c->n, 1, UNKNOWN, "%s", c->s) == (int)c->n - 1, "snprintf"); SAME(snprintf))
 DO(f_vsnprintf, must(print_list_n(true, c->d, c->n, "%s", c->s) == (int)c->n - 1, "vsnprintf"); SAME(vsnprintf))
 DO(swprintf, must(swprintf(W(c->d), 1000, L"%ls", c->s) > 0, "swprintf"); SAME(swprintf))
-DO(vswprintf, must(print_wide(W(c->d), 1000, L"%ls", c->s) > 0, "vswprintf"); SAME(vswprintf))
+DO(vswprintf, must(print_wide(false, W(c->d), 1000, L"%ls", c->s) > 0, "vswprintf"); SAME(vswprintf))
 DO(f_swprintf, must(__swprintf_chk(W(c->d), 500, 1, UNKNOWN, L"%ls", c->s) > 0, "swprintf"); SAME(swprintf))
+DO(f_vswprintf, must(print_wide(true, W(c->d), 1000, L"%ls", c->s) > 0, "vswprintf"); SAME(vswprintf))
 
 DO(gets, to_stdin(c); must(gets(c->d) != NULL && strlen(c->d) == c->n - 1, "gets"))
 DO(f_gets, to_stdin(c); must(__gets_chk(c->d, UNKNOWN) != NULL && strlen(c->d) == c->n - 1, "gets"))
@@ -299,6 +327,7 @@ const struct function functions[] = {
     F(NO_SOURCE, memset),
     F(MEMORY, mempcpy),
     F(NO_SOURCE, explicit_bzero),
+    {"mempcpy", do_u_mempcpy, 1, true, false, false},
     MEMORY(strcpy),
     MEMORY(stpcpy),
     NO_SOURCE(strncpy),
@@ -313,6 +342,9 @@ const struct function functions[] = {
     F(MEMORY, stpncpy),
     F(NO_SOURCE, strcat),
     F(NO_SOURCE, strncat),
+    {"stpcpy", do_u_stpcpy, 1, true, false, false},
+    F(MEMORY, strlcpy),
+    F(NO_SOURCE, strlcat),
     WIDE_ONE(wmemcpy),
     WIDE_ONE(wmemmove),
     WIDE_ONE(wmempcpy),
@@ -329,6 +361,14 @@ const struct function functions[] = {
     {"wmemset", do_f_wmemset, WIDE, false, false, true},
     F(WIDE_ONE, wcscpy),
     {"wcscat", do_f_wcscat, WIDE, false, false, true},
+    F(WIDE_ONE, wmemmove),
+    F(WIDE_ONE, wmempcpy),
+    F(WIDE_ONE, wcpcpy),
+    F(WIDE_ONE, wcsncpy),
+    F(WIDE_ONE, wcpncpy),
+    {"wcsncat", do_f_wcsncat, WIDE, false, false, true},
+    F(WIDE_ONE, wcslcpy),
+    {"wcslcat", do_f_wcslcat, WIDE, false, false, true},
     NO_SOURCE(sprintf),
     NO_SOURCE(vsprintf),
     NO_SOURCE(snprintf),
@@ -340,6 +380,7 @@ const struct function functions[] = {
     {"swprintf", do_swprintf, WIDE, false, false, true},
     {"vswprintf", do_vswprintf, WIDE, false, false, true},
     {"swprintf", do_f_swprintf, WIDE, false, false, true},
+    {"vswprintf", do_f_vswprintf, WIDE, false, false, true},
     NO_SOURCE(gets),
     F(NO_SOURCE, gets),
     NO_SOURCE(fgets),

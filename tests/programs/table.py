@@ -5,7 +5,8 @@ import re
 
 HEAD = """# Real programs under moat
 
-Made by `tests/programs/run --all --profile production --profile strict --table docs/PROGRAMS.md`; do not edit. Each
+Made by `tests/programs/run --all --profile production --profile strict --table docs/PROGRAMS.md`, and
+again with `--checked --profile strict`, which is libmoat-checked.so with sources checked too; do not edit. Each
 case runs once without moat and once with each profile. `same`: standard output, standard error, exit status and every
 file left behind were the same, and a library could be loaded into each program. What a case does is in
 `tests/programs/cases_*.py`; what is left out of its comparison, and why, is there too.
@@ -20,7 +21,8 @@ moat either (they want privileges, a bus or a network) are left out.
 
 """
 SUITE_COLUMNS = ("unit", "version", "tests without moat", "production", "strict")
-COLUMNS = ("case", "version", "what it does", "production", "strict")
+CHECKED = ", checked"
+COLUMNS = ("case", "version", "what it does", "production", "strict", "strict" + CHECKED)
 
 
 def cell(case, differences):
@@ -46,7 +48,7 @@ def findings(cases):
     return text
 
 
-def old_rows(path):
+def old_rows(path, columns):
     """Rows of the file as it is, by their first column."""
     if not path.exists():
         return {}
@@ -55,8 +57,8 @@ def old_rows(path):
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if (
             line.startswith("| ")
-            and len(cells) == len(COLUMNS)
-            and cells[0] not in (COLUMNS[0], SUITE_COLUMNS[0], "---")
+            and len(cells) == len(columns)
+            and cells[0] not in (columns[0], "---")
         ):
             rows[cells[0]] = cells
     return rows
@@ -65,7 +67,7 @@ def old_rows(path):
 def write(path, cases, verdicts):
     """verdicts: {(case, profile): text}. Rows of cases that did not run now stay as they were."""
     path, cases = pathlib.Path(path), list(cases)
-    old = old_rows(path)
+    old = old_rows(path, COLUMNS)
     rows = []
     for case in cases:
         before = old.get(case.name, [""] * len(COLUMNS))
@@ -73,9 +75,9 @@ def write(path, cases, verdicts):
         if any(cells):
             now = any((case.name, profile) in verdicts for profile in COLUMNS[3:])
             rows.append([case.name, case.version() if now else before[1], case.what, *(c or "not run" for c in cells)])
-    same = [sum(row[3 + n].startswith("same") for row in rows) for n in range(2)]
+    same = [f"under `{name}` {sum(row[3 + n].startswith('same') for row in rows)}" for n, name in enumerate(COLUMNS[3:])]
     lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]
-    text = HEAD + f"{system()}: {len(rows)} cases, the same under `production` {same[0]}, under `strict` {same[1]}.\n\n"
+    text = HEAD + f"{system()}: {len(rows)} cases, the same {', '.join(same)}.\n\n"
     path.write_text(
         text + "".join("| " + " | ".join(line) + " |\n" for line in lines) + findings(cases), encoding="utf-8"
     )
@@ -84,7 +86,7 @@ def write(path, cases, verdicts):
 def write_suites(path, rows):
     """rows: {unit: cells}. Rows of units that did not run now stay as they were."""
     path = pathlib.Path(path)
-    old = old_rows(path)
+    old = old_rows(path, SUITE_COLUMNS)
     for name, cells in rows.items():
         before = old.get(name, cells)
         rows[name] = [cell or before[n] or "not run" for n, cell in enumerate(cells)]

@@ -33,11 +33,19 @@ checked()
     musl-gcc -O0 -fno-builtin -w -D_GNU_SOURCE -idirafter "$dir/kernel" -o "$dir/$1" "$source"/tests/checked/main.c \
         "$source"/tests/checked/functions.c "$source"/tests/checked/sized.c "$2" "$3" "$4"
 }
+# Linked, static, and preloaded: then what musl has not is at first in a library of functions that do nothing.
+sed -n 's/^ *\([a-z_0-9]*\);.*/\1/p' "$source/src/checked/exports.map" | sort >"$dir/names"
+interpreter=$(readelf -l "$dir/dynamic" | sed -n 's/.*program interpreter: \(.*\)]$/\1/p') # the same file as musl's libc
+nm -D --defined-only "$interpreter" | awk '{ print $3 }' | sort >"$dir/musl"
+comm -23 "$dir/names" "$dir/musl" | sed 's/.*/void &(void) {}/' >"$dir/nothing.c"
+musl-gcc -w -fno-builtin -shared -fPIC -o "$dir/libnothing.so" "$dir/nothing.c"
 checked linked -L"$dir/build" -lmoat-checked -Wl,-rpath,"$dir/build"
+checked preloaded -L"$dir" -lnothing -Wl,-rpath,"$dir"
 checked fixed -static "-Wl,@$dir/build/libmoat-checked.wrap" "$dir/build/libmoat-checked.a"
 for kind in freed huge; do
     "$dir/linked" "$kind"
     "$dir/fixed" "$kind"
+    LD_PRELOAD="$dir/build/libmoat-checked.so" "$dir/preloaded" "$kind"
 done
 cat >"$dir/over.c" <<END
 #include <stdlib.h>
