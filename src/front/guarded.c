@@ -48,20 +48,17 @@ static uintptr_t changed_byte(const struct mo_pool_slot *g)
     uintptr_t at = g->p + g->n, end = open_end(g);
     if (g->open_size == 0)
         return 0;
-    for (; at < end; at += MO_TAIL_BLOCK) {
-        size_t n = mo_min(MO_TAIL_BLOCK, end - at);
-        for (size_t i = 0; memcmp((const void *)at, x.after, n) != 0 && i < n; i++)
-            if (mo_load8(at + i) != x.after[i])
-                return at + i;
-    }
-    for (at = g->p; at > g->open;) {
-        size_t n = mo_min(MO_TAIL_BLOCK, at - g->open);
-        const uint8_t *want = x.before + MO_TAIL_BLOCK - n;
-        at -= n;
-        for (size_t i = n; memcmp((const void *)at, want, n) != 0 && i > 0; i--)
-            if (mo_load8(at + i - 1) != want[i - 1])
-                return at + i - 1;
-    }
+    while (at + MO_TAIL_BLOCK <= end && memcmp((const void *)at, x.after, MO_TAIL_BLOCK) == 0)
+        at += MO_TAIL_BLOCK;
+    for (size_t i = 0; at + i < end && i < MO_TAIL_BLOCK; i++)
+        if (mo_load8(at + i) != x.after[i])
+            return at + i;
+    at = g->p;
+    while (at >= g->open + MO_TAIL_BLOCK && memcmp((const void *)(at - MO_TAIL_BLOCK), x.before, MO_TAIL_BLOCK) == 0)
+        at -= MO_TAIL_BLOCK;
+    for (size_t i = 1; at >= g->open + i && i <= MO_TAIL_BLOCK; i++)
+        if (mo_load8(at - i) != x.before[MO_TAIL_BLOCK - i])
+            return at - i;
     return 0;
 }
 

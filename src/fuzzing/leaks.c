@@ -87,7 +87,8 @@ static bool collect_pool(struct mo_leak_set *set)
         const struct mo_stack *made = mo_sealed.options.malloc_context_size != 0 ? &mo_pool_stacks(g)->allocated : NULL;
         if (made != NULL && made->count == 0)
             made = NULL;
-        add(set, (struct mo_leak_chunk){.p = g->p, .n = g->n, .made = made, .generation = generation_of(made)});
+        add(set,
+            (struct mo_leak_chunk){.p = g->p, .n = g->n, .made = made, .generation = generation_of(made) + g->lives});
     }
     mo_pool_unlock();
     return true;

@@ -256,7 +256,7 @@ static size_t alignment(size_t n, size_t align)
     return mo_max(mo_min(n & -n, PLAIN), align); /* what any type of that size can need */
 }
 
-struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r)
+struct mo_pool_slot *mo_pool_take_once(size_t n, size_t align, struct mo_random *r)
 {
     if (n > MO_POOL_MOST || align > mo_sealed.features.page)
         return NULL;
@@ -318,7 +318,7 @@ struct mo_pool_slot *mo_pool_claim(uintptr_t p)
     return g;
 }
 
-void mo_pool_retire(struct mo_pool_slot *g)
+void mo_pool_retire_once(struct mo_pool_slot *g)
 {
     close_range(g, g->open, g->open_size);
     give_back(g, MO_POOL_WAITING);
@@ -354,7 +354,7 @@ void mo_pool_freeze(void)
 const struct mo_pool_places mo_pool_places = {&live_bytes, &live_count,           &taken,         &missed,
                                               &kind_count, &kinds[0].queue_count, sizeof kinds[0]};
 
-void mo_pool_figures(struct mo_pool_figures *f)
+void mo_pool_figures_once(struct mo_pool_figures *f)
 {
     *f = (struct mo_pool_figures){0};
     bool held = mo_lock_patiently(&pool_lock);
@@ -404,3 +404,8 @@ const struct mo_pool_slot *mo_pool_next_locked(size_t *at, bool known)
     }
     return NULL;
 }
+
+#define OTHERWISE(name) __attribute__((weak, alias(#name "_once")))
+OTHERWISE(mo_pool_take) struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r);
+OTHERWISE(mo_pool_retire) void mo_pool_retire(struct mo_pool_slot *g);
+OTHERWISE(mo_pool_figures) void mo_pool_figures(struct mo_pool_figures *f);

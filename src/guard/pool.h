@@ -33,17 +33,19 @@ enum mo_pool_state {
 };
 
 struct mo_pool_slot {
-    uintptr_t p;      /* the payload */
-    size_t n;         /* its bytes; it may have none */
-    uintptr_t open;   /* its open pages */
-    size_t open_size; /* 0 when it has no bytes */
-    uint32_t align;   /* as requested; 0 for a plain one */
-    uint8_t origin;   /* the caller's */
-    uint8_t state;    /* enum mo_pool_state */
-    uint8_t class;    /* the size class that its addresses belong to from its first use on; 0: none yet */
-    bool markers : 1; /* closed by guard markers */
-    bool split : 1;   /* closed by mprotect; by both, where markers were refused for a time */
-    bool ready : 1;   /* open, and never used */
+    uintptr_t p;       /* the payload */
+    size_t n;          /* its bytes; it may have none */
+    uintptr_t open;    /* its open pages */
+    size_t open_size;  /* 0 when it has no bytes */
+    uint32_t align;    /* as requested; 0 for a plain one */
+    uint8_t origin;    /* the caller's */
+    uint8_t state;     /* enum mo_pool_state */
+    uint8_t class;     /* the size class that its addresses belong to from its first use on; 0: none yet */
+    bool markers : 1;  /* closed by guard markers */
+    bool split : 1;    /* closed by mprotect; by both, where markers were refused for a time */
+    bool ready : 1;    /* open, and never used */
+    bool reused : 1;   /* of libmoat-fuzz.so: stays open */
+    uint8_t lives : 4; /* of such a one, counted */
 };
 
 /* Apart from the rest, so that forked children that keep no stacks touch few pages of the table. */
@@ -98,6 +100,11 @@ struct mo_pool_figures {
     size_t missed; /* times that there was none */
 };
 void mo_pool_figures(struct mo_pool_figures *f);
+
+/* libmoat-fuzz.so has others of these names (fuzzing/reuse.h); these are what they are in place of. */
+struct mo_pool_slot *mo_pool_take_once(size_t n, size_t align, struct mo_random *r) MO_CHECKED;
+void mo_pool_retire_once(struct mo_pool_slot *g);
+void mo_pool_figures_once(struct mo_pool_figures *f);
 
 void mo_pool_lock(void);
 void mo_pool_unlock(void);
