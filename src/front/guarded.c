@@ -66,15 +66,13 @@ void mo_guarded_describe(const struct mo_pool_slot *g, struct mo_report_chunk *c
 {
     static const char *const states[] = {"never allocated, sampled", "live, sampled", "being freed, sampled",
                                          "freed, sampled"};
-    const struct mo_pool_stacks *stacks = mo_pool_stacks(g);
-    bool kept = mo_sealed.options.malloc_context_size != 0; /* else the stacks' page is not to be touched either */
     *chunk = (struct mo_report_chunk){.address = g->p,
                                       .requested = g->n,
                                       .slot = g->open_size,
                                       .state = states[g->state & 3],
                                       .origin = mo_origin_name((enum mo_origin)g->origin),
-                                      .allocated = kept && stacks->allocated.count != 0 ? &stacks->allocated : NULL,
-                                      .freed = kept && stacks->freed.count != 0 ? &stacks->freed : NULL};
+                                      .allocated = mo_pool_stack(g, false),
+                                      .freed = mo_pool_stack(g, true)};
 }
 
 /* Reports a changed byte around the chunk. */
@@ -130,10 +128,7 @@ void *mo_guarded_allocate(size_t n, size_t align, enum mo_origin origin)
         return NULL;
     mo_fault_sampled();
     g->origin = (uint8_t)origin;
-    if (!MO_SMALL && mo_sealed.options.malloc_context_size != 0) {
-        mo_pool_stacks(g)->freed.count = 0;
-        mo_stack_take(&mo_pool_stacks(g)->allocated, mo_sealed.options.malloc_context_size);
-    }
+    mo_pool_keep_stack(g, false);
     seal(g);
     mo_pool_publish(g);
     return (void *)g->p;
@@ -147,8 +142,7 @@ bool mo_guarded_release(uintptr_t p, struct mo_routine used)
         return false;
     verify(g, used.action);
     (void)check_routine(g, used);
-    if (!MO_SMALL && mo_sealed.options.malloc_context_size != 0)
-        mo_stack_take(&mo_pool_stacks(g)->freed, mo_sealed.options.malloc_context_size);
+    mo_pool_keep_stack(g, true);
     mo_pool_retire(g);
     return true;
 }

@@ -113,6 +113,14 @@ def test_hot():
             wants(f"hot-{case}", "seed=7" + more, -11, "heap-use-after-free: a read at")
 
 
+def test_depot():
+    kib = [int(run("hot-live", f"sample_bytes=256M malloc_context_size={n}")[1]) for n in (0, 16)]
+    expect(0 < kib[0] and kib[1] - kib[0] < 1024, "20,000 stacks that are the same", kib)
+    # the first chunk's stack was kept, the last one's found no room
+    err = run("hot-stacks", "sample_hot=1")[2]
+    expect(err.count("double-free: free found") == 2 and err.count("allocated by") == 1, err)
+
+
 def test_replay():
     sums = {seed: {run("replay", f"seed={seed} sample_hot=4")[1] for _ in range(3)} for seed in (1, 2)}
     expect(all(len(s) == 1 for s in sums.values()), "one seed, different runs", sums)

@@ -1,9 +1,12 @@
 /* Places in a program that allocate all the time: option sample_hot. */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <sys/wait.h>
 
 #include "moat/moat.h"
 #include "program.h"
@@ -73,7 +76,7 @@ static int hot_twice(void)
     return 0;
 }
 
-/* More live ones than may stay open: the rest is the heap's. What is written stays, and all are zero at first. */
+/* A write after free: found when the place is used again, at the end of an epoch or of the process. A read gets 0. */
 static char stale(void)
 {
     char *volatile p = warm_chunk(48);
@@ -129,6 +132,73 @@ static int hot_many(void)
     return 0;
 }
 
+/* Kilobytes that 20,000 live chunks of one place take, with what is kept of their stacks. */
+static int hot_live(void)
+{
+    static char text[4096];
+    for (unsigned i = 0; i < 20000; i++)
+        (void)hot_chunk(16);
+    FILE *f = fopen("/proc/self/status", "r");
+    if (f == NULL)
+        return 1;
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    const char *at = strstr(text, "VmRSS:");
+    printf("%ld\n", at != NULL ? strtol(at + 6, NULL, 10) : 0L);
+    return at == NULL;
+}
+
+/* One of 4^levels ways down: each is another stack. */
+APART static char *way(unsigned path, unsigned levels)
+{
+    static volatile unsigned last;
+    char *p;
+    if (levels == 0)
+        return hot_chunk(16);
+    if (path % 4 == 0) {
+        p = way(path / 4, levels - 1);
+        last += 1;
+    } else if (path % 4 == 1) {
+        p = way(path / 4, levels - 1);
+        last += 2;
+    } else if (path % 4 == 2) {
+        p = way(path / 4, levels - 1);
+        last += 3;
+    } else {
+        p = way(path / 4, levels - 1);
+        last += 4;
+    }
+    return p;
+}
+
+/* More stacks than the depot holds, from two threads; then a bug in a child. */
+static void *go_ways(void *from)
+{
+    for (unsigned i = 0; i < 45000; i++)
+        free(way((unsigned)(uintptr_t)from + i, 9));
+    return NULL;
+}
+
+static int hot_stacks(void)
+{
+    pthread_t other;
+    char *volatile first = hot_chunk(16);
+    if (pthread_create(&other, NULL, go_ways, (void *)(uintptr_t)45000) != 0)
+        return 1;
+    go_ways(NULL);
+    pthread_join(other, NULL);
+    char *volatile last = way(262143, 9);
+    for (int i = 0; i < 2; i++)
+        if (fork() == 0) {
+            free(i == 0 ? first : last);
+            free(i == 0 ? first : last);
+            _exit(0);
+        } else {
+            int status;
+            wait(&status);
+        }
+    return 0;
+}
+
 int hot_case(const char *name)
 {
     static const struct {
@@ -141,7 +211,9 @@ int hot_case(const char *name)
                  {"hot-reused", hot_reused},
                  {"hot-epoch", hot_epoch},
                  {"hot-exit", hot_exit},
-                 {"hot-many", hot_many}};
+                 {"hot-many", hot_many},
+                 {"hot-live", hot_live},
+                 {"hot-stacks", hot_stacks}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(name, cases[i].name) == 0)
             return cases[i].run();
