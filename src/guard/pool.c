@@ -6,6 +6,7 @@
 
 enum {
     STEP = 64,    /* slots brought into use at once: their page tables are 5 KiB */
+    SINGLY = 16,  /* the same where each costs a system call */
     PLAIN = 16,   /* alignment of every payload, but for option align=natural */
     KINDS = 8,    /* of slots, by their pages */
     TRIES = 32,   /* for a slot of the right size class, where there are very many */
@@ -105,8 +106,8 @@ static void enqueue_locked(struct kind *k, size_t i)
  * the slots stay open, with markers only between them: that saves each its system call when it is taken first. */
 static void extend_locked(struct kind *k)
 {
-    size_t n = mo_min(STEP, k->slots - k->used), page = mo_sealed.features.page;
     bool dense = mo_sampler_is_dense();
+    size_t n = mo_min(dense ? SINGLY : STEP, k->slots - k->used), page = mo_sealed.features.page;
     char *area = (char *)start_of(k, k->used);
     bool markers = mo_sealed.features.guard_install && mo_os_open(area, n * k->span);
     if (markers && !(dense ? mo_os_guard_each(area + k->room, page, k->span, n) : mo_os_guard(area, n * k->span))) {
