@@ -40,8 +40,9 @@ static void put_chunk(struct mo_out *o, const struct mo_pool_slot *g)
     struct mo_stack stack = {.count = 0};
     uintptr_t p = g->p;
     size_t n = g->n;
-    if (mo_sealed.options.malloc_context_size != 0) /* else the stacks' page is not to be touched */
-        stack = mo_pool_stacks(g)->allocated;
+    const struct mo_stack *made = mo_pool_stack(g, false);
+    if (made != NULL)
+        stack = *made;
     if (mo_pool_find(p) != g)
         return;
     put_counts(o, 1, n);

@@ -3,6 +3,7 @@
 #include "mem/large_table.h"
 
 enum { FIRST_ROOM = 120, TRIES = 200 };
+enum { NONE = 1, BUSY = 3 }; /* a range's `seen` that is never a counter's outside of a write */
 
 /* Read by whoever has the pointer, at any time: a larger one takes its place, and it stays mapped. */
 struct table {
@@ -119,10 +120,14 @@ const struct mo_range *mo_index_find(uintptr_t a, unsigned which)
         mo_read_fence();
         if (__atomic_load_n(&mo_index_counter, __ATOMIC_RELAXED) != seen)
             continue;
-        now.seen = seen;
-        r->seen = 1; /* never a counter's value outside of a write: a signal's handler may come in between */
+        if (r->seen == BUSY)
+            return NULL; /* in a signal's handler, which has come in the middle of the lines below */
+        now.seen = BUSY;
+        r->seen = BUSY;
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         *r = now;
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        r->seen = seen;
         return r;
     }
     return NULL;
@@ -135,5 +140,5 @@ const void *mo_index_table(void)
 
 void mo_index_forget(void)
 {
-    mo_index_last[0] = mo_index_last[1] = (struct mo_range){.seen = 1};
+    mo_index_last[0] = mo_index_last[1] = (struct mo_range){.seen = NONE};
 }

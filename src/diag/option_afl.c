@@ -10,9 +10,9 @@ static const struct {
     const char *variable, *option;
     bool valued; /* the option's value is the variable's */
 } aliases[] = {
-    {"AFL_LD_LIMIT_MB=", "rss_limit_mb=", true},   {"AFL_LD_HARD_FAIL=", "allocator_may_return_null=no", false},
-    {"AFL_LD_VERBOSE=", "stats=exit", false},      {"AFL_ALIGNED_ALLOC=", "align=strict", false},
-    {"__AFL_PERSISTENT=", "sample_hot=16", false}, /* which AFL++ sets for targets with its loop */
+    {"AFL_LD_LIMIT_MB=", "rss_limit_mb=", true},  {"AFL_LD_HARD_FAIL=", "allocator_may_return_null=no", false},
+    {"AFL_LD_VERBOSE=", "stats=exit", false},     {"AFL_ALIGNED_ALLOC=", "align=strict", false},
+    {"__AFL_PERSISTENT=", "sample_hot=4", false}, /* which AFL++ sets for targets with its loop */
 };
 
 void mo_options_take_afl(struct mo_options *o, mo_option_variable *variable, mo_option_complain *complain)

@@ -48,20 +48,17 @@ static uintptr_t changed_byte(const struct mo_pool_slot *g)
     uintptr_t at = g->p + g->n, end = open_end(g);
     if (g->open_size == 0)
         return 0;
-    for (; at < end; at += MO_TAIL_BLOCK) {
-        size_t n = mo_min(MO_TAIL_BLOCK, end - at);
-        for (size_t i = 0; memcmp((const void *)at, x.after, n) != 0 && i < n; i++)
-            if (mo_load8(at + i) != x.after[i])
-                return at + i;
-    }
-    for (at = g->p; at > g->open;) {
-        size_t n = mo_min(MO_TAIL_BLOCK, at - g->open);
-        const uint8_t *want = x.before + MO_TAIL_BLOCK - n;
-        at -= n;
-        for (size_t i = n; memcmp((const void *)at, want, n) != 0 && i > 0; i--)
-            if (mo_load8(at + i - 1) != want[i - 1])
-                return at + i - 1;
-    }
+    while (at + MO_TAIL_BLOCK <= end && memcmp((const void *)at, x.after, MO_TAIL_BLOCK) == 0)
+        at += MO_TAIL_BLOCK;
+    for (size_t i = 0; at + i < end && i < MO_TAIL_BLOCK; i++)
+        if (mo_load8(at + i) != x.after[i])
+            return at + i;
+    at = g->p;
+    while (at >= g->open + MO_TAIL_BLOCK && memcmp((const void *)(at - MO_TAIL_BLOCK), x.before, MO_TAIL_BLOCK) == 0)
+        at -= MO_TAIL_BLOCK;
+    for (size_t i = 1; at >= g->open + i && i <= MO_TAIL_BLOCK; i++)
+        if (mo_load8(at - i) != x.before[MO_TAIL_BLOCK - i])
+            return at - i;
     return 0;
 }
 
@@ -69,15 +66,13 @@ void mo_guarded_describe(const struct mo_pool_slot *g, struct mo_report_chunk *c
 {
     static const char *const states[] = {"never allocated, sampled", "live, sampled", "being freed, sampled",
                                          "freed, sampled"};
-    const struct mo_pool_stacks *stacks = mo_pool_stacks(g);
-    bool kept = mo_sealed.options.malloc_context_size != 0; /* else the stacks' page is not to be touched either */
     *chunk = (struct mo_report_chunk){.address = g->p,
                                       .requested = g->n,
                                       .slot = g->open_size,
                                       .state = states[g->state & 3],
                                       .origin = mo_origin_name((enum mo_origin)g->origin),
-                                      .allocated = kept && stacks->allocated.count != 0 ? &stacks->allocated : NULL,
-                                      .freed = kept && stacks->freed.count != 0 ? &stacks->freed : NULL};
+                                      .allocated = mo_pool_stack(g, false),
+                                      .freed = mo_pool_stack(g, true)};
 }
 
 /* Reports a changed byte around the chunk. */
@@ -133,10 +128,7 @@ void *mo_guarded_allocate(size_t n, size_t align, enum mo_origin origin)
         return NULL;
     mo_fault_sampled();
     g->origin = (uint8_t)origin;
-    if (!MO_SMALL && mo_sealed.options.malloc_context_size != 0) {
-        mo_pool_stacks(g)->freed.count = 0;
-        mo_stack_take(&mo_pool_stacks(g)->allocated, mo_sealed.options.malloc_context_size);
-    }
+    mo_pool_keep_stack(g, false);
     seal(g);
     mo_pool_publish(g);
     return (void *)g->p;
@@ -150,8 +142,7 @@ bool mo_guarded_release(uintptr_t p, struct mo_routine used)
         return false;
     verify(g, used.action);
     (void)check_routine(g, used);
-    if (!MO_SMALL && mo_sealed.options.malloc_context_size != 0)
-        mo_stack_take(&mo_pool_stacks(g)->freed, mo_sealed.options.malloc_context_size);
+    mo_pool_keep_stack(g, true);
     mo_pool_retire(g);
     return true;
 }

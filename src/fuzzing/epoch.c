@@ -12,6 +12,7 @@
 #include "front/front.h"
 #include "front/thread.h"
 #include "fuzzing/leaks.h"
+#include "fuzzing/reuse.h"
 #include "guard/pool.h"
 #include "moat/moat.h"
 
@@ -156,6 +157,7 @@ MO_EXPORT int moat_epoch_end(struct moat_epoch *e, size_t size)
     struct mo_cache *c = mo_thread_cache();
     if (c != NULL)
         mo_thread_drain(c); /* what waits is looked at, while it is known whose run it was */
+    mo_reuse_check("epoch");
     mo_pool_figures(&pool);
     now.guarded_count = pool.taken - epoch.pool.taken;
     now.guarded_live = pool.live_count;
@@ -174,6 +176,8 @@ __attribute__((destructor(102))) static void at_exit(void)
 {
     size_t bytes = 0;
     const struct mo_leak_set none = {0};
+    if (mo_sealed.options.check_at_exit != MO_CHECK_OFF)
+        mo_reuse_check("exit");
     if (mo_sealed.options.detect_leaks == 0)
         return;
     __atomic_store_n(&ending, true, __ATOMIC_RELEASE);

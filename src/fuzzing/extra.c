@@ -7,13 +7,12 @@
 #include "api/names.h"
 #include "diag/sealed.h"
 #include "front/hot_names.h"
+#include "fuzzing/reuse.h"
 
 enum {
-    CONTEXTS = 4096, /* places and sizes told apart, about half as many; those beyond them are always guarded */
+    CONTEXTS = 4096, /* places and sizes told apart, about half as many; those beyond them are always closed */
     PROBES = 16,
-    ONE_IN = 64, /* behind the first ones */
-    MANY = 1024, /* after which it is one in 512 */
-    ONE_IN_MANY = 512,
+    ONE_IN = 512, /* behind the first ones: closed when it is freed */
 };
 
 /* Open addressing by the whole key: which allocations are guarded must not depend on where things happen to lie. */
@@ -49,11 +48,10 @@ static uint32_t count(uint64_t key)
 bool mo_extra_passes(size_t n, uintptr_t caller, uintptr_t frame)
 {
     size_t hot = mo_sealed.options.sample_hot;
-    if (hot == 0)
-        return false;
-    uint32_t before = count(mix(mix(mix(caller) + frame) + n) | 1);
-    uint32_t one_in = before < MANY ? ONE_IN : ONE_IN_MANY;
-    return before >= hot && before % one_in != one_in - 1;
+    uint32_t before = hot != 0 ? count(mix(mix(mix(caller) + frame) + n) | 1) : 0;
+    bool many = hot != 0 && before >= hot && before % ONE_IN != ONE_IN - 1;
+    mo_reuse_next(many);
+    return many && n - 1 >= mo_sealed.features.page;
 }
 
 void mo_extra_fill(void *p, size_t n)

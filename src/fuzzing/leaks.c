@@ -84,10 +84,9 @@ static bool collect_pool(struct mo_leak_set *set)
     if (!mo_pool_hold())
         return false;
     while ((g = mo_pool_next_locked(&at, true)) != NULL) {
-        const struct mo_stack *made = mo_sealed.options.malloc_context_size != 0 ? &mo_pool_stacks(g)->allocated : NULL;
-        if (made != NULL && made->count == 0)
-            made = NULL;
-        add(set, (struct mo_leak_chunk){.p = g->p, .n = g->n, .made = made, .generation = generation_of(made)});
+        const struct mo_stack *made = mo_pool_stack(g, false);
+        add(set,
+            (struct mo_leak_chunk){.p = g->p, .n = g->n, .made = made, .generation = generation_of(made) + g->lives});
     }
     mo_pool_unlock();
     return true;

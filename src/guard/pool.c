@@ -6,6 +6,7 @@
 
 enum {
     STEP = 64,    /* slots brought into use at once: their page tables are 5 KiB */
+    SINGLY = 16,  /* the same where each costs a system call */
     PLAIN = 16,   /* alignment of every payload, but for option align=natural */
     KINDS = 8,    /* of slots, by their pages */
     TRIES = 32,   /* for a slot of the right size class, where there are very many */
@@ -34,8 +35,8 @@ size_t mo_pool_size;
 static struct mo_lock pool_lock;
 static struct kind kinds[KINDS];
 static size_t kind_count;
-static struct mo_pool_slot *table;
-static struct mo_pool_stacks *stacks;
+struct mo_pool_slot *mo_pool_table;
+struct mo_pool_stacks *mo_pool_stacks;
 static uint32_t *queue;
 static size_t live_bytes, live_count, taken, missed;
 static bool refused; /* no address space: there will be no pool */
@@ -82,11 +83,11 @@ static bool reserve_locked(void)
         size = lay_out(slots /= 2, &all);
     if (slots == 0 || size > mo_sealed.features.address_limit / 16)
         return false;
-    table = mo_os_map_guarded(all * sizeof *table, "moat guarded");
-    stacks = mo_os_map_guarded(all * sizeof *stacks, "moat guarded");
+    mo_pool_table = mo_os_map_guarded(all * sizeof *mo_pool_table, "moat guarded");
+    mo_pool_stacks = mo_os_map_guarded(all * sizeof *mo_pool_stacks, "moat guarded");
     queue = mo_os_map_guarded(all * sizeof *queue, "moat guarded");
     uintptr_t base = (uintptr_t)mo_os_reserve(0, size, page);
-    if (table == NULL || stacks == NULL || queue == NULL || base == 0)
+    if (mo_pool_table == NULL || mo_pool_stacks == NULL || queue == NULL || base == 0)
         return false; /* once in a process's life: what did fit stays */
     for (size_t i = 0; i < kind_count; i++)
         kinds[i].start += base;
@@ -105,8 +106,8 @@ static void enqueue_locked(struct kind *k, size_t i)
  * the slots stay open, with markers only between them: that saves each its system call when it is taken first. */
 static void extend_locked(struct kind *k)
 {
-    size_t n = mo_min(STEP, k->slots - k->used), page = mo_sealed.features.page;
     bool dense = mo_sampler_is_dense();
+    size_t n = mo_min(dense ? SINGLY : STEP, k->slots - k->used), page = mo_sealed.features.page;
     char *area = (char *)start_of(k, k->used);
     bool markers = mo_sealed.features.guard_install && mo_os_open(area, n * k->span);
     if (markers && !(dense ? mo_os_guard_each(area + k->room, page, k->span, n) : mo_os_guard(area, n * k->span))) {
@@ -115,7 +116,7 @@ static void extend_locked(struct kind *k)
             return;
     }
     for (size_t i = k->used; i < k->used + n; i++) {
-        struct mo_pool_slot *g = &table[k->first + i];
+        struct mo_pool_slot *g = &mo_pool_table[k->first + i];
         g->markers = markers;
         g->split = !markers;
         g->ready = markers && dense;
@@ -135,7 +136,7 @@ static struct mo_pool_slot *dequeue_locked(struct kind *k, size_t place)
     queue[at] = queue[k->first + k->queue_at];
     k->queue_at = (k->queue_at + 1) % k->slots;
     k->queue_count--;
-    return &table[k->first + i];
+    return &mo_pool_table[k->first + i];
 }
 
 /* A slot for a chunk of the class: of the older half of the queue one that has been of this class before, or of all of
@@ -150,7 +151,7 @@ static struct mo_pool_slot *find_locked(struct kind *k, unsigned class, struct m
         return dequeue_locked(k, mo_random_below(r, (uint32_t)mo_min(half, 65536)));
     size_t place = mo_random_below(r, (uint32_t)mo_min(count, 65536));
     for (size_t looks = count; looks > 0; looks--, place = place + 1 < count ? place + 1 : 0) {
-        const struct mo_pool_slot *g = &table[k->first + queue[k->first + (k->queue_at + place) % k->slots]];
+        const struct mo_pool_slot *g = &mo_pool_table[k->first + queue[k->first + (k->queue_at + place) % k->slots]];
         if (g->class == 0 || (g->class == class && place < half))
             return dequeue_locked(k, place);
     }
@@ -172,7 +173,7 @@ static struct mo_pool_slot *choose_locked(size_t bytes, unsigned class, struct m
     if (g == NULL && k->fresh == k->used && k->used < k->slots)
         extend_locked(k);
     if (g == NULL && k->fresh < k->used)
-        g = &table[k->first + k->fresh++];
+        g = &mo_pool_table[k->first + k->fresh++];
     if (g == NULL)
         g = find_locked(k, class, r);
     if (g == NULL)
@@ -195,7 +196,7 @@ static struct kind *kind_of(uintptr_t a)
 static struct kind *kind_of_slot(const struct mo_pool_slot *g)
 {
     size_t i = kind_count - 1;
-    while ((size_t)(g - table) < kinds[i].first)
+    while ((size_t)(g - mo_pool_table) < kinds[i].first)
         i--;
     return &kinds[i];
 }
@@ -205,7 +206,7 @@ static void place(struct mo_pool_slot *g, size_t n, size_t align, bool far)
 {
     size_t page = mo_sealed.features.page;
     const struct kind *k = kind_of_slot(g);
-    uintptr_t start = start_of(k, (size_t)(g - table) - k->first), end = start + k->room;
+    uintptr_t start = start_of(k, (size_t)(g - mo_pool_table) - k->first), end = start + k->room;
     g->p = far ? mo_align_down(end - mo_max(n, 1), align) : start;
     g->n = n;
     g->open = n != 0 ? mo_align_down(g->p, page) : start;
@@ -242,7 +243,7 @@ static void give_back(struct mo_pool_slot *g, enum mo_pool_state state)
     live_bytes -= g->open_size;
     k->live--;
     live_count--;
-    enqueue_locked(k, (size_t)(g - table) - k->first);
+    enqueue_locked(k, (size_t)(g - mo_pool_table) - k->first);
     mo_unlock(&pool_lock);
 }
 
@@ -256,7 +257,7 @@ static size_t alignment(size_t n, size_t align)
     return mo_max(mo_min(n & -n, PLAIN), align); /* what any type of that size can need */
 }
 
-struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r)
+struct mo_pool_slot *mo_pool_take_once(size_t n, size_t align, struct mo_random *r)
 {
     if (n > MO_POOL_MOST || align > mo_sealed.features.page)
         return NULL;
@@ -293,12 +294,22 @@ static struct mo_pool_slot *slot_of(uintptr_t a)
     if (a < k->start)
         return NULL;
     size_t i = (a - k->start) / k->span;
-    return i < __atomic_load_n(&k->used, __ATOMIC_RELAXED) ? &table[k->first + i] : NULL;
+    return i < __atomic_load_n(&k->used, __ATOMIC_RELAXED) ? &mo_pool_table[k->first + i] : NULL;
 }
 
-struct mo_pool_stacks *mo_pool_stacks(const struct mo_pool_slot *g)
+const struct mo_stack *mo_pool_stack_once(const struct mo_pool_slot *g, bool freed)
 {
-    return &stacks[g - table];
+    const struct mo_stack *s = &mo_pool_stacks[g - mo_pool_table].of[freed];
+    return mo_sealed.options.malloc_context_size != 0 && s->count != 0 ? s : NULL;
+}
+
+void mo_pool_keep_stack_once(const struct mo_pool_slot *g, bool freed)
+{
+    if (MO_SMALL || mo_sealed.options.malloc_context_size == 0)
+        return;
+    struct mo_stack *of = mo_pool_stacks[g - mo_pool_table].of;
+    of[true].count = 0;
+    mo_stack_take(&of[freed], mo_sealed.options.malloc_context_size);
 }
 
 struct mo_pool_slot *mo_pool_find(uintptr_t p)
@@ -318,7 +329,7 @@ struct mo_pool_slot *mo_pool_claim(uintptr_t p)
     return g;
 }
 
-void mo_pool_retire(struct mo_pool_slot *g)
+void mo_pool_retire_once(struct mo_pool_slot *g)
 {
     close_range(g, g->open, g->open_size);
     give_back(g, MO_POOL_WAITING);
@@ -336,14 +347,19 @@ struct mo_pool_slot *mo_pool_around(uintptr_t a)
 {
     if (!mo_pool_holds(a))
         return NULL;
-    size_t span = kind_of(a)->span;
-    struct mo_pool_slot *here = slot_of(a), *best = here;
+    size_t span = kind_of(a)->span, least = SIZE_MAX;
+    struct mo_pool_slot *best = NULL;
     /* The guard page behind a slot, and the pages of it that are not open, are the next one's too. */
-    struct mo_pool_slot *beside[] = {slot_of(a - span), slot_of(a + span), slot_of(a + mo_sealed.features.page)};
-    for (size_t i = 0; i < MO_ARRAY_LEN(beside); i++)
-        if (distance(beside[i], a) < distance(best, a))
-            best = beside[i];
-    return distance(best, a) != SIZE_MAX ? best : NULL;
+    uintptr_t beside[] = {a, a - span, a + span, a + mo_sealed.features.page};
+    for (size_t i = 0; i < MO_ARRAY_LEN(beside); i++) {
+        struct mo_pool_slot *g = slot_of(beside[i]);
+        size_t d = distance(g, a);
+        if (d < least) {
+            least = d;
+            best = g;
+        }
+    }
+    return best;
 }
 
 void mo_pool_freeze(void)
@@ -354,7 +370,7 @@ void mo_pool_freeze(void)
 const struct mo_pool_places mo_pool_places = {&live_bytes, &live_count,           &taken,         &missed,
                                               &kind_count, &kinds[0].queue_count, sizeof kinds[0]};
 
-void mo_pool_figures(struct mo_pool_figures *f)
+void mo_pool_figures_once(struct mo_pool_figures *f)
 {
     *f = (struct mo_pool_figures){0};
     bool held = mo_lock_patiently(&pool_lock);
@@ -363,7 +379,7 @@ void mo_pool_figures(struct mo_pool_figures *f)
     for (size_t i = 0; i < kind_count; i++) {
         const struct kind *k = &kinds[i];
         f->waiting_count += k->queue_count;
-        f->table_bytes += k->used * (sizeof *table + sizeof *queue + sizeof *stacks);
+        f->table_bytes += k->used * (sizeof *mo_pool_table + sizeof *queue + sizeof *mo_pool_stacks);
     }
     f->taken = taken;
     f->missed = missed;
@@ -397,10 +413,17 @@ const struct mo_pool_slot *mo_pool_next_locked(size_t *at, bool known)
     for (size_t i = 0; i < kind_count; i++) {
         size_t first = kinds[i].first, end = first + kinds[i].used;
         for (*at = mo_max(*at, first + (known ? 0 : kinds[i].known)); *at < end;) {
-            const struct mo_pool_slot *g = &table[(*at)++];
+            const struct mo_pool_slot *g = &mo_pool_table[(*at)++];
             if (__atomic_load_n(&g->state, __ATOMIC_ACQUIRE) == MO_POOL_LIVE)
                 return g;
         }
     }
     return NULL;
 }
+
+#define OTHERWISE(name) __attribute__((weak, alias(#name "_once")))
+OTHERWISE(mo_pool_take) struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r);
+OTHERWISE(mo_pool_retire) void mo_pool_retire(struct mo_pool_slot *g);
+OTHERWISE(mo_pool_figures) void mo_pool_figures(struct mo_pool_figures *f);
+OTHERWISE(mo_pool_stack) const struct mo_stack *mo_pool_stack(const struct mo_pool_slot *g, bool freed);
+OTHERWISE(mo_pool_keep_stack) void mo_pool_keep_stack(const struct mo_pool_slot *g, bool freed);

@@ -33,24 +33,26 @@ enum mo_pool_state {
 };
 
 struct mo_pool_slot {
-    uintptr_t p;      /* the payload */
-    size_t n;         /* its bytes; it may have none */
-    uintptr_t open;   /* its open pages */
-    size_t open_size; /* 0 when it has no bytes */
-    uint32_t align;   /* as requested; 0 for a plain one */
-    uint8_t origin;   /* the caller's */
-    uint8_t state;    /* enum mo_pool_state */
-    uint8_t class;    /* the size class that its addresses belong to from its first use on; 0: none yet */
-    bool markers : 1; /* closed by guard markers */
-    bool split : 1;   /* closed by mprotect; by both, where markers were refused for a time */
-    bool ready : 1;   /* open, and never used */
+    uintptr_t p;       /* the payload */
+    size_t n;          /* its bytes; it may have none */
+    uintptr_t open;    /* its open pages */
+    size_t open_size;  /* 0 when it has no bytes */
+    uint32_t align;    /* as requested; 0 for a plain one */
+    uint8_t origin;    /* the caller's */
+    uint8_t state;     /* enum mo_pool_state */
+    uint8_t class;     /* the size class that its addresses belong to from its first use on; 0: none yet */
+    bool markers : 1;  /* closed by guard markers */
+    bool split : 1;    /* closed by mprotect; by both, where markers were refused for a time */
+    bool ready : 1;    /* open, and never used */
+    bool reused : 1;   /* of libmoat-fuzz.so: stays open */
+    uint8_t lives : 4; /* of such a one, counted */
 };
 
-/* Apart from the rest, so that forked children that keep no stacks touch few pages of the table. */
-struct mo_pool_stacks {
-    struct mo_stack allocated, freed;
-};
-struct mo_pool_stacks *mo_pool_stacks(const struct mo_pool_slot *g);
+/* Where the slot's chunk was allocated, or freed; NULL: not known. Keep: it was here, by this thread; one that is
+ * allocated has not been freed. They are apart from the table, so that forked children that keep no stacks touch few
+ * pages of it; with option malloc_context_size=0 there are none. */
+const struct mo_stack *mo_pool_stack(const struct mo_pool_slot *g, bool freed);
+void mo_pool_keep_stack(const struct mo_pool_slot *g, bool freed);
 
 /* A slot for n bytes at a multiple of align and, but with option align=natural, of 16, with zeros; BUSY until the
  * caller has filled it in and publishes it. NULL: too large for the pool, or none is free, or no memory. */
@@ -98,6 +100,18 @@ struct mo_pool_figures {
     size_t missed; /* times that there was none */
 };
 void mo_pool_figures(struct mo_pool_figures *f);
+
+/* libmoat-fuzz.so has others of these names (fuzzing/reuse.h, depot.c); these are what they are in place of. */
+struct mo_pool_slot *mo_pool_take_once(size_t n, size_t align, struct mo_random *r) MO_CHECKED;
+void mo_pool_retire_once(struct mo_pool_slot *g);
+void mo_pool_figures_once(struct mo_pool_figures *f);
+const struct mo_stack *mo_pool_stack_once(const struct mo_pool_slot *g, bool freed);
+void mo_pool_keep_stack_once(const struct mo_pool_slot *g, bool freed);
+extern struct mo_pool_slot *mo_pool_table MO_HIDDEN;
+struct mo_pool_stacks {
+    struct mo_stack of[2]; /* allocated, freed */
+};
+extern struct mo_pool_stacks *mo_pool_stacks MO_HIDDEN; /* there are as many; nothing but zeros as yet */
 
 void mo_pool_lock(void);
 void mo_pool_unlock(void);

@@ -14,8 +14,7 @@
 #include <sys/wait.h>
 
 #include "moat/moat.h"
-
-#define APART __attribute__((noinline))
+#include "program.h"
 
 struct node {
     struct node *next;
@@ -190,26 +189,6 @@ static int filled(void)
     free(zero);
     free(aligned);
     return 0;
-}
-
-/* With sample_hot=4: of one place's allocations four are guarded, and then one in 64; of another's the first again. */
-APART static size_t guarded_of(size_t n, size_t count)
-{
-    struct moat_epoch e;
-    moat_epoch_begin();
-    for (size_t i = 0; i < count; i++) {
-        char *volatile p = malloc(n);
-        free(p);
-    }
-    moat_epoch_end(&e, sizeof e);
-    return e.guarded_count;
-}
-
-static int hot(void)
-{
-    size_t first = guarded_of(40, 4), later = guarded_of(40, 640), other = guarded_of(41, 4);
-    printf("%zu %zu %zu\n", first, later, other);
-    return first == 4 && later == 10 && other == 4 ? 0 : 1;
 }
 
 /* Prints which chunks are guarded, by which side, and where others lie, as far as that is moat's choice and not the
@@ -452,13 +431,14 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     if (strncmp(name, "leak-", 5) == 0)
         return leaks(name + 5);
+    if (strncmp(name, "hot", 3) == 0)
+        return hot_case(name);
     static const struct {
         const char *name;
         int (*run)(void);
     } cases[] = {{"epochs", epochs},
                  {"late-write", late_write},
                  {"filled", filled},
-                 {"hot", hot},
                  {"replay", replay},
                  {"churned", churned},
                  {"two-search", two_search},
