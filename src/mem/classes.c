@@ -87,6 +87,6 @@ void mo_classes_start(void)
     for (size_t i = 1; i < MO_TABLE_SIZE; i++) {
         while (i * 8 > mo_class_capacity(&mo_sealed.classes[class]))
             class++;
-        mo_sealed.class_of[i] = (uint8_t)class;
+        mo_sealed.class_of[i] = MO_SMALL ? (uint8_t)mo_min(class | MO_CLASS_JOIN, 8) : (uint8_t)class;
     }
 }
