@@ -3,8 +3,8 @@
 #include "mem/heap.h"
 
 enum {
-    /* Bytes of a slab of small slots: 64 KiB less a guard. With MO_SMALL less, as what is writable counts where overcommit
-     * is off; not where address space is scarce too. */
+    /* Bytes of a slab of small slots: 64 KiB less a guard. With MO_SMALL less, as what is writable counts where
+     * overcommit is off; not where address space is scarce too. */
     SLAB_TARGET = (MO_SMALL && sizeof(void *) > 4 ? 28 : 60) * 1024,
     FEW_SLOTS = 14,   /* slots of a slab where the target holds fewer */
     FEWEST_SLOTS = 7, /* the same from 32 KiB on, to bound the address space of a slab to 1 MiB */
