@@ -220,7 +220,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
     if (kind == NEAR_SMALL || kind == FAR_SMALL)
         payload_clear(p, end);
     else
-        __builtin_memset((void *)p, 0, end - p);
+        mo_clear_medium(p, end);
     mo_store_header(slot, mo_sealed.fence);
     mo_quarantine_swap(c, k, stock, slot);
 }

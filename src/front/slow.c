@@ -167,6 +167,18 @@ void mo_release_raced(uintptr_t p)
     mo_report_raced(p, "free");
 }
 
+void mo_clear_pages(uintptr_t p, uintptr_t end)
+{
+    size_t page = mo_sealed.features.page;
+    uintptr_t first = mo_align_up(p, page), last = mo_align_down(end, page);
+    if (first < last && mo_os_purge((void *)first, last - first)) { /* else locked memory, or large pages */
+        memset((void *)p, 0, first - p);
+        memset((void *)last, 0, end - last);
+    } else {
+        memset((void *)p, 0, end - p);
+    }
+}
+
 void mo_release_place(const struct mo_place *place, struct mo_cache *c)
 {
     uintptr_t slot = place->slot;
@@ -174,7 +186,7 @@ void mo_release_place(const struct mo_place *place, struct mo_cache *c)
     if (mo_unlikely(!mo_state_replace(place->state, place->seen, (place->seen & MO_STATE_GENERATION) | owner)))
         mo_report_raced(slot + MO_HEADER, "free");
     if (place->class != MO_CLASS_ZERO) {
-        memset((void *)(slot + MO_HEADER), 0, mo_class_capacity(place->k));
+        mo_clear_medium(slot + MO_HEADER, slot + MO_HEADER + mo_class_capacity(place->k));
         mo_store_header(slot, mo_sealed.fence);
     }
     if (c == NULL) {

@@ -19,6 +19,18 @@ void *mo_allocate_in(struct mo_cache *c, unsigned class, size_t n, size_t align,
  * shard at once, past the quarantine. */
 void mo_release_place(const struct mo_place *place, struct mo_cache *c);
 
+/* Zeroes a payload: whole pages in it by giving them back. */
+void mo_clear_pages(uintptr_t p, uintptr_t end);
+
+/* Zeroes a payload that is not small. With MO_SMALL not by writing pages that may never have been touched. */
+MO_INLINE void mo_clear_medium(uintptr_t p, uintptr_t end)
+{
+    if (MO_SMALL && end - p >= 8192)
+        mo_clear_pages(p, end);
+    else
+        __builtin_memset((void *)p, 0, end - p);
+}
+
 /* For an allocation that may have failed. */
 void *mo_or_no_memory(void *p);
 

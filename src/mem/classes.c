@@ -3,15 +3,17 @@
 #include "mem/heap.h"
 
 enum {
-    SLAB_TARGET = 60 * 1024, /* bytes of a slab of small slots: 64 KiB less a guard */
-    FEW_SLOTS = 14,          /* slots of a slab where the target holds fewer: a random choice among some */
+    /* Bytes of a slab of small slots: 64 KiB less a guard. With MO_SMALL less, as what is writable counts where
+     * overcommit is off; not where address space is scarce too. */
+    SLAB_TARGET = (MO_SMALL && sizeof(void *) > 4 ? 28 : 60) * 1024,
+    FEW_SLOTS = 14,        /* slots of a slab where the target holds fewer: a random choice among some */
     FEW_BELOW = 16 * 1024, /* from this stride on as many as the target holds, or one: what waits in a larger slab would
-                                keep its free slots' pages too. Slabs lie at random, each with its guard. */
+                            * keep its free slots' pages too. Slabs lie at random, each with its guard. */
     READY_MOST = 250,      /* ready slots of a class in a thread cache; a byte says how many in a forked child */
     LONG_WAIT = 192,       /* so many wait in a stage, if its count allows, whatever their bytes: P7 */
     LONG_WAIT_TO = 272,    /* in classes for chunks of up to 256 bytes */
     AROUND = 8 + 16,       /* before the first slot, so that payloads are 16-aligned; behind the last one for its
-                                fence, and so that tails can be read 16 bytes at a time */
+                            * fence, and so that tails can be read 16 bytes at a time */
 };
 
 static uint32_t stride_of(unsigned class)
@@ -32,7 +34,7 @@ static void lay_out(struct mo_class *k, uint32_t stride)
     size_t bytes = mo_align_up(want * stride + AROUND, page);
     /* Rounded up, with at least one page of guard; whole granules. */
     size_t span = mo_max(mo_pow2_floor(bytes + page - 1) << 1, MO_GRANULE);
-    size_t room = (span - page - AROUND) / stride;
+    size_t room = MO_SMALL ? want : (span - page - AROUND) / stride;
     k->slots = (uint16_t)mo_min(room, MO_SLAB_SLOTS);
     k->slab_bytes = (uint32_t)mo_align_up(k->slots * (size_t)stride + AROUND, page);
     k->stride = stride;
@@ -90,6 +92,6 @@ void mo_classes_start(void)
     for (size_t i = 1; i < MO_TABLE_SIZE; i++) {
         while (i * 8 > mo_class_capacity(&mo_sealed.classes[class]))
             class++;
-        mo_sealed.class_of[i] = (uint8_t)class;
+        mo_sealed.class_of[i] = MO_SMALL ? (uint8_t)mo_min(class | MO_CLASS_JOIN, 8) : (uint8_t)class;
     }
 }

@@ -1,12 +1,15 @@
 /* Size classes: which stride serves a request, and how slabs of it are laid out.
  *
  * Strides up to 128 bytes are the multiples of 16 from 32; above, four a doubling plus 16 bytes, so that a
- * power of two fits with its header and its fence: 144 (for 136), 176, 208, 240, 272 (for 264), ...
+ * power of two fits with its header and its fence: 144 (for 136), 176, 208, 240, 272 (for 264), ... With MO_SMALL
+ * every other one of them: each class in use takes a page or more.
  */
 #ifndef MO_CLASSES_H
 #define MO_CLASSES_H
 
 #include "diag/sealed.h"
+
+enum { MO_CLASS_JOIN = MO_SMALL };
 
 /* Fills the class table from the options and page size in mo_sealed. */
 void mo_classes_start(void);
@@ -16,7 +19,7 @@ MO_INLINE unsigned mo_class_of_medium(size_t n)
 {
     size_t y = n - 9; /* the nominal size is 8 less than the largest request */
     unsigned e = mo_log2(y);
-    return 8 + 4 * (e - 7) + ((unsigned)(y >> (e - 2)) & 3) + 1;
+    return 8 + 4 * (e - 7) + (((unsigned)(y >> (e - 2)) & 3) | MO_CLASS_JOIN) + 1;
 }
 
 /* The class of a request of at most MO_SMALL_MAX bytes; 0 for 0. */

@@ -61,7 +61,8 @@ enum mo_slab_flags {
 
 enum {
     MO_SLAB_WORDS = MO_SLAB_SLOTS / 64,
-    MO_SLAB_STEP = 256, /* slots introduced at a time: eight bits of entropy, and two pages of the smallest */
+    /* Slots introduced at a time: eight bits of entropy, and two pages of the smallest. With MO_SMALL five, a page. */
+    MO_SLAB_STEP = MO_SMALL ? 32 : 256,
     MO_INVERSE_SHIFT = 40,
 };
 

@@ -16,7 +16,7 @@ while IFS= read -r file; do
         echo "$file is not executable"
         bad=1
     fi
-done < <(find scripts tests tools fuzz bench .ci -type f ! -name '*.[ch]' ! -name '*.cc' -size -200k 2>/dev/null)
+done < <(find scripts tests tools fuzz bench packaging .ci -type f ! -name '*.[ch]' ! -name '*.cc' -size -200k 2>/dev/null)
 [ ${#scripts[@]} -gt 0 ] || { echo "no scripts found"; exit 1; }
 shellcheck "${scripts[@]}" || bad=1
 exit $bad

@@ -74,6 +74,16 @@ sed -i '/^| P4 | .underflow_gap./d' hardening.md
 expect fail "an attack without a row" attacks
 rm -r tests/attack hardening.md
 
+cp -r "$1/packaging" "$1/include" "$1/LICENSE" .
+touch CMakeLists.txt
+expect pass "the packages as they are" packaging
+echo 'PKG_VERSION:=0.0.7' >>packaging/openwrt/moat/Makefile
+expect fail "a version of its own" packaging
+sed -i '$d' packaging/openwrt/moat/Makefile
+echo '# @MOAT_UNKNOWN@' >>packaging/openwrt/moat/Makefile
+expect fail "what packaging/dist does not know" packaging
+rm -r packaging include LICENSE CMakeLists.txt
+
 expect pass "the library" exports "$library"
 cp src/api/exports.map map
 sed -i '/^    malloc;/d' src/api/exports.map

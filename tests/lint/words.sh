@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$1"
 dirs=()
-for dir in src include tests tools fuzz bench examples bindings scripts cmake docs; do
+for dir in src include tests tools fuzz bench examples bindings packaging scripts cmake docs; do
     [ -d "$dir" ] && dirs+=("$dir")
 done
 if grep -rnwE '(TODO|FIXME|XXX)' "${dirs[@]}" --include='*' | grep -vE '(TODO|FIXME|XXX)\(#[0-9]+\)' |

@@ -1,0 +1,2 @@
+# moat links it statically; many distributions turn static libraries off.
+DISABLE_STATIC = ""
