@@ -74,8 +74,8 @@ static bool passes(const struct plain_test *t, const struct plain_options *o)
     return WIFEXITED(status) && WEXITSTATUS(status) == o->exit_code;
 }
 
-/* FILTER is NULL for all, @(A|B|...) for these or !(A|B|...) for all but these; A and B may hold * and ?. fnmatch itself
- * does not know the rest everywhere. */
+/* FILTER is NULL for all, @(A|B|...) for these or !(A|B|...) for all but these; A and B may hold * and ?. fnmatch does
+ * not know the rest everywhere. */
 static bool matches(const struct plain_test *t, const char *filter)
 {
     char name[256], patterns[4096];
