@@ -27,4 +27,5 @@ if(MOAT_LIBC STREQUAL "musl")
     foreach(lang IN ITEMS C CXX)
         set(CMAKE_${lang}_FLAGS_INIT "-specs=${sysroot}/musl.specs")
     endforeach()
+    set(CMAKE_CXX_COMPILER_WORKS TRUE) # as far as moat needs it: there is no C++ library to link a program with
 endif()

@@ -265,9 +265,11 @@ void model_statistics(bool exact)
     }
     if (exact && s.allocated < slots + s.large)
         fail("statistics: %zu bytes allocated, %zu in slots and %zu large", s.allocated, slots, s.large);
+#ifdef __GLIBC__
     struct mallinfo2 m = mallinfo2();
     if (m.hblks != sums.large || m.hblkhd != sums.large_bytes || m.uordblks + m.hblkhd != s.allocated ||
         m.arena != m.uordblks + m.fordblks)
         fail("mallinfo2: hblks %zu, hblkhd %zu, uordblks %zu, arena %zu, fordblks %zu", m.hblks, m.hblkhd, m.uordblks,
              m.arena, m.fordblks);
+#endif
 }

@@ -199,6 +199,20 @@ static bool run_until_wrong(char *const *argv, const char *input, const char *li
     return false;
 }
 
+/* By a table, as musl has no sigabbrev_np. */
+static const char *signal_name(int number)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{SIGSEGV, "SIGSEGV"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
+                 {SIGILL, "SIGILL"},   {SIGTRAP, "SIGTRAP"}, {SIGKILL, "SIGKILL"}, {SIGSYS, "SIGSYS"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].number == number)
+            return names[i].name;
+    return "another signal";
+}
+
 /* Runs the target on one input; false: nothing was wrong. */
 static bool try_input(char *const *argv, const char *input, const char *library, const char *options, struct bugs *bugs)
 {
@@ -210,7 +224,7 @@ static bool try_input(char *const *argv, const char *input, const char *library,
         b.kind = read_kind(o.report);
         read_stack(o.report, &b);
     } else {
-        b.kind = target_text("SIG%s without a report", sigabbrev_np(WTERMSIG(o.status)));
+        b.kind = target_text("%s without a report", signal_name(WTERMSIG(o.status)));
     }
     free(o.report);
     b.input = target_text("%s", input);

@@ -67,6 +67,9 @@ MO_INLINE void *allocate(size_t n, enum mo_origin origin, enum step step)
     uintptr_t slot = *mo_cache_at(c, top);
     if (mo_unlikely(slot - mo_sealed.heap_base >= HEAP_SIZE))
         return allocate_else(n, origin);
+    /* On 32-bit nearly all addresses are inside, and where no region is there is no state word for this class. */
+    if (sizeof slot == 4 && mo_unlikely(mo_granule_of(slot)->class == 0))
+        return allocate_else(n, origin);
     stock->top = top; /* here, and taken back when the slot is refused: the fewer values live on, the better */
     /* Some allocations ahead: the second-level cache takes longer to answer than one of them. */
     __builtin_prefetch((const void *)*mo_cache_at(c, top - 5 * (uint32_t)sizeof(uintptr_t)), 1);

@@ -40,7 +40,7 @@ enum mo_os_access mo_os_fault_access(const void *ucontext)
 #elif defined(__aarch64__)
     /* The exception syndrome is one of the records behind the registers: each has a magic number and its size. */
     enum { ESR_MAGIC_NUMBER = 0x45535201, DATA_ABORT = 0x24, WRITE = 1 << 6 };
-    const uint8_t *at = u->uc_mcontext.__reserved, *end = at + sizeof u->uc_mcontext.__reserved;
+    const uint8_t *at = (const void *)u->uc_mcontext.__reserved, *end = at + sizeof u->uc_mcontext.__reserved;
     uint32_t record[2];
     for (; at + 16 <= end; at += record[1]) {
         __builtin_memcpy(record, at, sizeof record);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "../api/check.h"
+#include "../stack_size.h"
 
 enum { SPARE = 8192 }; /* bytes of stack for the handler, beside what the kernel's frame takes */
 
@@ -47,7 +48,7 @@ static void on_signal(int signal)
 static void *with_alternate_stack(void *arg)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t size = ((size_t)sysconf(_SC_MINSIGSTKSZ) + SPARE + page - 1) / page * page;
+    size_t size = (least_signal_stack() + SPARE + page - 1) / page * page;
     char *memory = mmap(NULL, size + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED || mprotect(memory + page, size, PROT_READ | PROT_WRITE) != 0)
         return "no stack";
@@ -118,6 +119,7 @@ Test(signal_stack, threads_with_the_smallest_stack)
     pthread_attr_destroy(&attributes);
 }
 
+#ifdef __GLIBC__ /* musl has no makecontext */
 /* Coroutines: their stacks come from malloc, and they allocate on them in turns. */
 enum { COROUTINES = 8, TURNS = 20, STACK = 32768 };
 static ucontext_t home, coroutine[COROUTINES];
@@ -160,3 +162,4 @@ Test(signal_stack, coroutines_on_malloced_stacks)
     for (int i = 0; i < COROUTINES; i++)
         free(stacks[i]);
 }
+#endif

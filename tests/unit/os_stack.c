@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <ucontext.h>
 
 #include "child.h"
@@ -137,7 +138,9 @@ static void on_overflow(int signal_number, siginfo_t *info, void *context)
     (void)signal_number;
     (void)info;
     mo_stack_of_context(&taken, context);
-    _exit(taken.count == MO_STACK_MOST ? 0 : 3);
+    /* Looked for among 16 KiB of words: these frames take 4 KiB each. */
+    bool enough = taken.guessed ? taken.count >= 2 : taken.count == MO_STACK_MOST;
+    _exit(enough ? 0 : 3);
 }
 
 /* The first thread's stack, whose end is below what the kernel lets it grow to. */
@@ -160,6 +163,7 @@ Test(os_stack, of_a_stack_that_has_overflowed)
     cr_expect_eq(c.code, 0, "signal %d", c.signal);
 }
 
+#ifdef __GLIBC__ /* musl has no makecontext */
 static ucontext_t back, there;
 static bool there_was_found;
 
@@ -182,6 +186,7 @@ Test(os_stack, a_stack_between_inaccessible_pages)
     cr_assert_eq(swapcontext(&back, &there), 0);
     cr_expect(there_was_found);
 }
+#endif
 
 #if defined(__x86_64__) && defined(__GLIBC__)
 #include <execinfo.h>
@@ -274,6 +279,12 @@ static __attribute__((noinline)) void take_above(volatile uintptr_t *words)
     words[0] = taken.count;
 }
 
+/* Where libc or the processor has no unwind tables, each walk makes thousands of system calls. */
+static bool is_time_left(void)
+{
+    return clock() < 10 * CLOCKS_PER_SEC;
+}
+
 static void take_among_lies(void *unused)
 {
     enum { WORDS = 1024 };
@@ -281,7 +292,7 @@ static void take_among_lies(void *unused)
     const char *closed = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     volatile uintptr_t words[WORDS];
     (void)unused;
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 2000 && is_time_left(); round++) {
         for (size_t i = 0; i < WORDS; i++)
             words[i] = lie(&state, closed);
         take_above(words);
@@ -299,7 +310,7 @@ static void walk_of_lies(void *unused)
     uint64_t state = 1234567;
     const char *closed = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     (void)unused;
-    for (int round = 0; round < 20000; round++) {
+    for (int round = 0; round < 20000 && is_time_left(); round++) {
         ucontext_t u;
         uintptr_t *words = (uintptr_t *)(void *)&u.uc_mcontext;
         memset(&u, 0, sizeof u);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
+#include "../stack_size.h"
 #include "os/os.h"
 #include "report_child.h"
 
@@ -161,7 +162,7 @@ static void report_on_a_tiny_stack(void)
 #else
     const size_t own = 4096;
 #endif
-    size_t least = (size_t)sysconf(_SC_MINSIGSTKSZ) + own;
+    size_t least = least_signal_stack() + own;
     size_t size = mo_align_up(least, page);
     char *p = mmap(NULL, page + size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED || mprotect(p + page, size, PROT_READ | PROT_WRITE) != 0)
@@ -179,19 +180,19 @@ Test(report_state, tiny_stack)
     cr_expect_eq(occurrences(e.text, "moat: aborting\n"), 1);
 }
 
-static void access_and_report(int signal_number)
+static void access_and_report(int signal_number, siginfo_t *info, void *context)
 {
     (void)signal_number;
-    ucontext_t u;
-    getcontext(&u);
-    mo_report_access(MO_ACCESS_WILD, MO_ACCESS_READ, 0x10, NULL, NULL, &u);
-    mo_report_access(MO_ACCESS_WILD, MO_ACCESS_READ, 0x20, NULL, NULL, &u);
+    (void)info;
+    mo_report_access(MO_ACCESS_WILD, MO_ACCESS_READ, 0x10, NULL, NULL, context);
+    mo_report_access(MO_ACCESS_WILD, MO_ACCESS_READ, 0x20, NULL, NULL, context);
     overflow();
 }
 
 static void survive_two_faults(void)
 {
-    signal(SIGUSR1, access_and_report);
+    struct sigaction action = {.sa_sigaction = access_and_report, .sa_flags = SA_SIGINFO};
+    sigaction(SIGUSR1, &action, NULL);
     raise(SIGUSR1);
 }
 
