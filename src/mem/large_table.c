@@ -12,7 +12,8 @@ static uint64_t hash_key;
 bool mo_large_table_start(struct mo_random *r)
 {
     hash_key = mo_random_u64(r) | 1;
-    mo_large_table.entries = mo_os_map_guarded(FIRST_TABLE * sizeof(struct mo_large), "moat large");
+    if (mo_large_table.entries == NULL) /* else there is one of a start that failed behind it */
+        mo_large_table.entries = mo_os_map_guarded(FIRST_TABLE * sizeof(struct mo_large), "moat large");
     if (mo_large_table.entries != NULL)
         mo_large_table.room = FIRST_TABLE;
     return mo_large_table.entries != NULL;
