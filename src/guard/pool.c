@@ -31,7 +31,7 @@ uintptr_t mo_pool_base;
 size_t mo_pool_size;
 
 /* Guarded by pool_lock. */
-static struct mo_lock pool_lock;
+static struct mo_lock pool_lock = MO_LOCK(MO_RANK_POOL);
 static struct kind kinds[KINDS];
 static size_t kind_count;
 static struct mo_pool_slot *table;
@@ -371,9 +371,9 @@ void mo_pool_figures(struct mo_pool_figures *f)
         mo_unlock(&pool_lock);
 }
 
-void mo_pool_lock(void)
+void mo_pool_locks(mo_lock_visit *visit)
 {
-    mo_lock(&pool_lock);
+    visit(&pool_lock);
 }
 
 void mo_pool_unlock(void)

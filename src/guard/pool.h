@@ -21,6 +21,7 @@
 #define MO_POOL_H
 
 #include "mem/random.h"
+#include "os/os.h"
 #include "os/stack.h"
 
 enum { MO_POOL_MOST = 32 * 1024 }; /* bytes of the largest payload */
@@ -99,7 +100,7 @@ struct mo_pool_figures {
 };
 void mo_pool_figures(struct mo_pool_figures *f);
 
-void mo_pool_lock(void);
+void mo_pool_locks(mo_lock_visit *visit);
 void mo_pool_unlock(void);
 
 /* In a forked child. */
