@@ -18,7 +18,7 @@
 
 #include "moat/moat.h"
 
-enum { THREADS = 4, SLOTS = 2000, SHARED = 512, EACH = 20000, SHORT_LIVES = 20, PURGE_EVERY = 16 };
+enum { THREADS = 4, SLOTS = 2000, SHARED = 512, EACH = 5000, SHORT_LIVES = 20, PURGE_EVERY = 16 };
 
 struct chunk {
     size_t n;
@@ -26,6 +26,7 @@ struct chunk {
 };
 
 static struct chunk *shared[SHARED];
+static pthread_barrier_t all_live;
 static volatile sig_atomic_t signals;
 static unsigned long rounds, forks, lives, operations;
 
@@ -121,9 +122,12 @@ static void *burst(void *seed)
     return NULL;
 }
 
+/* All are there at once, in every round: how many caches there are does not hang on how busy the machine is. */
 static void *short_life(void *seed)
 {
     uint64_t state = (uintptr_t)seed;
+    drop(make(&state));
+    pthread_barrier_wait(&all_live);
     for (int i = 0; i < 30; i++)
         drop(make(&state));
     __atomic_add_fetch(&lives, 1, __ATOMIC_RELAXED);
@@ -146,8 +150,8 @@ static void tell(void)
     struct moat_stats s;
     if (moat_stats(&s, sizeof s) != 0)
         fail("no statistics");
-    printf("%lu rounds %lu operations %lu lives %lu forks %ld signals, at rest %zu live %zu resident %zu mappings\n", rounds,
-           operations, lives, forks, (long)signals, s.live_count, s.resident, s.mappings_count);
+    printf("%lu rounds %lu operations %lu lives %lu forks %ld signals, at rest %zu live %zu resident %zu mappings\n",
+           rounds, operations, lives, forks, (long)signals, s.live_count, s.resident, s.mappings_count);
     fflush(stdout);
 }
 
@@ -161,6 +165,8 @@ int main(int argc, char **argv)
     if (probe == NULL || moat_stats(&s, sizeof s) != 0 || s.live_count == 0)
         fail("malloc is not moat's");
     free(probe);
+    if (pthread_barrier_init(&all_live, NULL, SHORT_LIVES) != 0)
+        fail("no barrier");
     signal(SIGALRM, on_signal);
     setitimer(ITIMER_REAL, &every, NULL);
     while (time(NULL) < end) {
