@@ -98,7 +98,7 @@ static void write_file(bool stats)
         (void)syscall(SYS_fchmod, fd, 0644);
     mo_os_close_file(fd);
     (void)(done ? syscall(SYS_renameat2, AT_FDCWD, by, AT_FDCWD, to, 0) : syscall(SYS_unlinkat, AT_FDCWD, by, 0));
-    mo_unlock(&watch.lock);
+    __atomic_store_n(&watch.lock.word, 0, __ATOMIC_RELEASE); /* not mo_unlock: this may be inside of a fork */
     errno = saved;
 }
 

@@ -15,6 +15,8 @@ bool mo_arena_start(void)
         mo_sealed.shards = mo_os_map_guarded(mo_sealed.shard_count * sizeof(struct mo_shard), "moat shards");
     if (mo_sealed.shards == NULL)
         return false;
+    for (size_t shard = 0; shard < mo_sealed.shard_count; shard++)
+        mo_arena_rank((int)shard);
     size_t below = mo_os_nest_below(mo_sealed.shards), spare = 2 * mo_sealed.features.page;
     mo_sealed.heaps_most = below > spare ? mo_min(MO_HEAPS, (below - spare) / sizeof(struct mo_shard)) : 0;
     return true;
@@ -206,7 +208,7 @@ size_t mo_arena_take(int shard, unsigned class, unsigned owner, uintptr_t *slots
 {
     struct mo_bin *b = mo_bin_of(shard, class);
     size_t got = 0;
-    mo_lock(&b->lock);
+    mo_lock_here(&b->lock);
     while (got < n) {
         if (b->partial_count == 0 && (got > 0 || !open_one_locked(b, shard, class, r)))
             break; /* a smaller batch rather than another slab */
@@ -214,7 +216,7 @@ size_t mo_arena_take(int shard, unsigned class, unsigned owner, uintptr_t *slots
         struct mo_slab *slab = mo_bin_slab(b, b->partial[pick], class, shard);
         got += take_from_locked(b, slab, owner, slots + got, n - got, r);
     }
-    mo_unlock(&b->lock);
+    mo_unlock_here(&b->lock);
     shuffle(slots, got, r);
     return got;
 }
@@ -258,7 +260,7 @@ static size_t put_shard(int shard, unsigned class, unsigned owner, uintptr_t *sl
     struct mo_bin *b = mo_bin_of(shard, class);
     size_t left = 0;
 
-    mo_lock(&b->lock);
+    mo_lock_here(&b->lock);
     for (size_t i = 0; i < n; i++) {
         uintptr_t slot = slots[i], in_slab = slot & in_span;
         size_t index = mo_slot_index(&k, in_slab);
@@ -271,7 +273,7 @@ static size_t put_shard(int shard, unsigned class, unsigned owner, uintptr_t *sl
         else
             put_one_locked(b, &mo_sealed.slabs[g->slab], (unsigned)index, mo_state_of(g, &k, slot), owner);
     }
-    mo_unlock(&b->lock);
+    mo_unlock_here(&b->lock);
     return left;
 }
 

@@ -4,8 +4,8 @@
  * here: what is in them is front's business. Random: which partial slab serves a batch, which of its slots, which
  * closed slab is opened next.
  *
- * Locks, in the order in which they may be taken: cache pool, purges, a bin, the heap (mem/heap.c); the
- * large table and the guard pool stand alone. Fork takes all of them in that order.
+ * Locks, in the order in which they may be taken: cache pool, purges, bin 0 of a heap, a bin, the heap (mem/heap.c);
+ * the large table and the guard pool stand alone. Fork takes all of them in that order (os/os.h).
  */
 #ifndef MO_ARENA_H
 #define MO_ARENA_H
@@ -84,7 +84,6 @@ void mo_arena_let_go(const struct mo_slab *slab);
 /* Verifies that lists, counts, bitmaps and state words agree, or reports for `action`. Other threads may go on. */
 void mo_arena_check(const char *action);
 
-void mo_arena_lock(void);
-void mo_arena_unlock(void);
+void mo_arena_locks(mo_lock_visit *visit);
 
 #endif

@@ -19,6 +19,13 @@ MO_INLINE struct mo_bin *mo_bin_of(int shard, unsigned class)
     return &mo_sealed.shards[shard].bins[class];
 }
 
+/* Its locks get their ranks, in debug builds. */
+MO_INLINE void mo_arena_rank(int shard)
+{
+    for (unsigned class = 0; class < MO_CLASSES; class++)
+        mo_lock_set_rank(&mo_bin_of(shard, class)->lock, MO_RANK_BIN(class, (uint32_t)shard));
+}
+
 MO_INLINE void mo_list_add(uint32_t *list, uint32_t *count, uint32_t number)
 {
     mo_sealed.slabs[number].at = *count;

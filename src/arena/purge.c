@@ -11,7 +11,7 @@ enum {
 _Static_assert(BLOCK >> MO_GRANULE_SHIFT <= MO_BLOCK_MOST, "slabs of a block");
 
 /* One thread at a time gives back. Before all bins in the order of locks. */
-static struct mo_lock purge_lock;
+static struct mo_lock purge_lock = MO_LOCK(MO_RANK_PURGE);
 static uintptr_t purger; /* the thread that gives back; 0: none. Atomic */
 
 /* Bytes given back so far; atomic. */
@@ -273,6 +273,7 @@ int mo_arena_add(void)
     uintptr_t had = mo_align_down((uintptr_t)(mo_sealed.shards - heap_shards), page);
     if (count <= mo_sealed.heaps_most && (from == had || mo_os_open((void *)from, had - from))) {
         shard = -(int)count;
+        mo_arena_rank(shard);
         __atomic_store_n(&heap_shards, (int)count, __ATOMIC_RELEASE);
     }
     mo_unlock(&purge_lock);
@@ -308,18 +309,11 @@ void mo_arena_wipe(int shard)
     mo_unlock(&purge_lock);
 }
 
-void mo_arena_lock(void)
+void mo_arena_locks(mo_lock_visit *visit)
 {
-    mo_lock(&purge_lock);
-    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
-        for (unsigned class = 0; class < MO_CLASSES; class++)
-            mo_lock(&mo_bin_of(shard, class)->lock);
-}
-
-void mo_arena_unlock(void)
-{
-    for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
-        for (unsigned class = 0; class < MO_CLASSES; class++)
-            mo_unlock(&mo_bin_of(shard, class)->lock);
-    mo_unlock(&purge_lock);
+    visit(&purge_lock);
+    /* By classes: a thread with a heap's bin 0 may wait for another bin of any shard. */
+    for (unsigned class = 0; class < MO_CLASSES; class++)
+        for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
+            visit(&mo_bin_of(shard, class)->lock);
 }

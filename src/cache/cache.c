@@ -7,7 +7,7 @@ __thread struct mo_cache *mo_cache_mine __attribute__((tls_model("initial-exec")
     (struct mo_cache *)(uintptr_t)&mo_cache_none;
 
 /* Guarded by pool_lock. */
-static struct mo_lock pool_lock;
+static struct mo_lock pool_lock = MO_LOCK(MO_RANK_CACHES);
 static struct mo_cache *all, *idle[2]; /* idle: threads', heaps' */
 static size_t cache_count, idle_count, heap_count;
 
@@ -130,12 +130,7 @@ size_t mo_cache_count(void)
     return cache_count;
 }
 
-void mo_cache_lock(void)
+void mo_cache_locks(mo_lock_visit *visit)
 {
-    mo_lock(&pool_lock);
-}
-
-void mo_cache_unlock(void)
-{
-    mo_unlock(&pool_lock);
+    visit(&pool_lock);
 }

@@ -176,7 +176,6 @@ void mo_cache_forked(void);
 const struct mo_cache *mo_cache_next(const struct mo_cache *c);
 size_t mo_cache_count(void);
 
-void mo_cache_lock(void);
-void mo_cache_unlock(void);
+void mo_cache_locks(mo_lock_visit *visit);
 
 #endif

@@ -165,9 +165,9 @@ static void leave_reporter(void)
     if (!__atomic_compare_exchange_n(&reporter, &self, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return; /* it was taken away */
     __atomic_store_n(&reporting_process, 0, __ATOMIC_RELAXED);
-    /* Not mo_unlock, which leaves the lock to a thread that forks: the turn is none of those taken for a fork. */
-    if (__atomic_exchange_n(&turn.word, 0, __ATOMIC_RELEASE) != 1)
-        mo_unlock_slow(&turn);
+    /* Not mo_unlock, which leaves the lock to a thread that forks: the turn is none of those taken for a fork. Nobody
+     * sleeps for it. */
+    __atomic_store_n(&turn.word, 0, __ATOMIC_RELEASE);
 }
 
 /* The last line stands even where the rest had to be cut. */

@@ -8,7 +8,7 @@
 #include "mem/classes.h"
 #include "mem/large.h"
 
-static struct mo_lock start_lock;
+static struct mo_lock start_lock = MO_LOCK(MO_RANK_START);
 
 enum {
     NEST = 1 << 20

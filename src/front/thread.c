@@ -13,7 +13,7 @@ enum { NEXT_OUT = 256 }; /* waiting slots of a class that a forked child gives n
 
 static pthread_key_t exit_key;
 static bool have_exit_key;
-static struct mo_lock shared_lock;
+static struct mo_lock shared_lock = MO_LOCK(MO_RANK_THREADS);
 static struct mo_random *shared_random;
 static struct mo_random *streams; /* those that are no thread's */
 static size_t stream_count;       /* 0 where the kernel wipes them in a forked child */
@@ -252,6 +252,17 @@ static void thread_exit(void *round)
  * change, and the locks' pages need not be copied. */
 extern char __libc_single_threaded __attribute__((weak));
 
+/* In their order. */
+static void each_lock(mo_lock_visit *visit)
+{
+    visit(&shared_lock);
+    mo_cache_locks(visit);
+    mo_arena_locks(visit);
+    mo_heap_locks(visit);
+    mo_large_locks(visit);
+    mo_pool_locks(visit);
+}
+
 static void before_fork(void)
 {
     bool alone = !mo_sealed.ready || (&__libc_single_threaded != NULL && __libc_single_threaded != 0);
@@ -259,26 +270,22 @@ static void before_fork(void)
         __atomic_store_n(&fork_alone, alone, __ATOMIC_RELAXED);
     if (alone)
         return;
-    mo_lock(&shared_lock);
-    mo_cache_lock();
-    mo_arena_lock();
-    mo_heap_lock();
-    mo_large_lock();
-    mo_pool_lock();
+    each_lock(mo_lock_fork_look);
+    each_lock(mo_lock_fork_take);
     mo_lock_fork_begin();
 }
 
-static void after_fork(void)
+static void after_fork(mo_lock_visit *give)
 {
     if (__atomic_load_n(&fork_alone, __ATOMIC_RELAXED))
         return;
     mo_lock_fork_end();
-    mo_pool_unlock();
-    mo_large_unlock();
-    mo_heap_unlock();
-    mo_arena_unlock();
-    mo_cache_unlock();
-    mo_unlock(&shared_lock);
+    each_lock(give);
+}
+
+static void forked_parent(void)
+{
+    after_fork(mo_lock_fork_give);
 }
 
 static void forked_child(void)
@@ -299,7 +306,7 @@ static void forked_child(void)
     }
     for (size_t i = 0; i < stream_count; i++)
         streams[i].left = streams[i].seeded = 0;
-    after_fork();
+    after_fork(mo_lock_fork_give_in_child);
 }
 
 void mo_thread_start(struct mo_random *shared, struct mo_random *all, size_t count)
@@ -315,5 +322,5 @@ void mo_thread_start(struct mo_random *shared, struct mo_random *all, size_t cou
 __attribute__((constructor(101))) static void register_fork(void)
 {
     mo_front_start();
-    (void)pthread_atfork(before_fork, after_fork, forked_child);
+    (void)pthread_atfork(before_fork, forked_parent, forked_child);
 }

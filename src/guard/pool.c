@@ -32,7 +32,7 @@ uintptr_t mo_pool_base;
 size_t mo_pool_size;
 
 /* Guarded by pool_lock. */
-static struct mo_lock pool_lock;
+static struct mo_lock pool_lock = MO_LOCK(MO_RANK_POOL);
 static struct kind kinds[KINDS];
 static size_t kind_count;
 struct mo_pool_slot *mo_pool_table;
@@ -390,6 +390,11 @@ void mo_pool_figures_once(struct mo_pool_figures *f)
 void mo_pool_lock(void)
 {
     mo_lock(&pool_lock);
+}
+
+void mo_pool_locks(mo_lock_visit *visit)
+{
+    visit(&pool_lock);
 }
 
 void mo_pool_unlock(void)

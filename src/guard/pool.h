@@ -21,6 +21,7 @@
 #define MO_POOL_H
 
 #include "mem/random.h"
+#include "os/os.h"
 #include "os/stack.h"
 
 enum { MO_POOL_MOST = 32 * 1024 }; /* bytes of the largest payload */
@@ -113,6 +114,7 @@ struct mo_pool_stacks {
 };
 extern struct mo_pool_stacks *mo_pool_stacks MO_HIDDEN; /* there are as many; nothing but zeros as yet */
 
+void mo_pool_locks(mo_lock_visit *visit);
 void mo_pool_lock(void);
 void mo_pool_unlock(void);
 

@@ -23,7 +23,7 @@ struct window {
 };
 
 /* Guarded by heap_lock, but `guards` and `slab_mappings`, which are atomic. */
-static struct mo_lock heap_lock;
+static struct mo_lock heap_lock = MO_LOCK(MO_RANK_HEAP);
 static struct mo_random *heap_random;
 static struct window *windows;
 static size_t window_count, window_bytes;
@@ -455,14 +455,9 @@ size_t mo_slabs_offer(struct mo_slab *slab, size_t count)
     return offered;
 }
 
-void mo_heap_lock(void)
+void mo_heap_locks(mo_lock_visit *visit)
 {
-    mo_lock(&heap_lock);
-}
-
-void mo_heap_unlock(void)
-{
-    mo_unlock(&heap_lock);
+    visit(&heap_lock);
 }
 
 const struct mo_heap_places mo_heap_places = {&guards,       &slab_mappings, &slab_count, &window_count,

@@ -212,9 +212,7 @@ size_t mo_slabs_close(struct mo_slab *slab, size_t count);
  * accessible. How many; those have MO_SLAB_LAZY from then on. */
 size_t mo_slabs_offer(struct mo_slab *slab, size_t count);
 
-/* Lock everything for fork, and unlock after it. */
-void mo_heap_lock(void);
-void mo_heap_unlock(void);
+void mo_heap_locks(mo_lock_visit *visit); /* for fork */
 
 /* For a look from outside: where what mo_heap_figures counts is. */
 struct mo_table;

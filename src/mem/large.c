@@ -26,13 +26,13 @@ bool mo_large_start(struct mo_random *r)
 
 static bool enter(const struct mo_large *l)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     bool in = mo_large_insert_locked(l);
     if (in) {
         live_bytes += l->open_size;
         live_count++;
     }
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return in;
 }
 
@@ -114,11 +114,11 @@ static bool take_again(struct mo_large *l, size_t open_size)
     size_t page = mo_sealed.features.page;
     if (open_size >= HUGE_PAGE) /* those have been advised otherwise */
         return false;
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     bool found = mo_large_wait_again_locked(open_size, l);
     size_t spare = found ? (l->map_size - open_size) / page - 1 : 1;
     size_t after = 1 + mo_random_below(large_random, (uint32_t)mo_min(GUARD_PAGES, spare));
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     if (!found)
         return false;
     l->open = l->map + l->map_size - after * page - open_size;
@@ -138,12 +138,12 @@ bool mo_large_take(size_t n, size_t align, struct mo_large *out)
     size_t rounded = mo_align_up(n, mo_min(align, ALIGN)); /* beyond 64 the tail takes what alignment leaves */
     size_t open_size = mo_align_up(mo_align_up(rounded, mo_min(align, page)) + MO_HEADER, page);
 
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     size_t before = 1 + mo_random_below(large_random, GUARD_PAGES);
     size_t after = 1 + mo_random_below(large_random, GUARD_PAGES);
     uint32_t generation = mo_random_below(large_random, 128);
     size_t shift = (size_t)mo_random_below(large_random, HUGE_PLACES) * HUGE_PAGE;
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
 
     struct mo_large l = {.n = n, .heap = out->heap, .state = MO_STATE_LIVE | generation * MO_STATE_STEP, .busy = true};
     bool dense = mo_dense_expected(n), huge = dense && open_size >= HUGE_PAGE && mo_sealed.options.huge_pages;
@@ -191,7 +191,7 @@ static bool shut(const struct mo_large *l, uintptr_t at, size_t size)
 
 bool mo_large_claim(uintptr_t p, struct mo_large *l)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     struct mo_large *entry = mo_large_entry_locked(p);
     mo_large_check_locked(entry);
     bool live = entry->p == p && entry->state != 0;
@@ -202,7 +202,7 @@ bool mo_large_claim(uintptr_t p, struct mo_large *l)
         live_bytes -= l->open_size;
         live_count--;
     }
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return live;
 }
 
@@ -232,10 +232,10 @@ static bool prepare_move(const struct mo_large *old, size_t n, struct mo_large *
     *now = *old;
     if (n > PTRDIFF_MAX - offset - page)
         return false;
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     size_t before = 1 + mo_random_below(large_random, GUARD_PAGES);
     size_t after = 1 + mo_random_below(large_random, GUARD_PAGES);
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     size_t open_size = mo_align_up(offset + n, page);
     if (!reserve(now, open_size, page, before, after + n / 2 / page, true) &&
         !reserve(now, open_size, page, before, after, true))
@@ -247,11 +247,11 @@ static bool prepare_move(const struct mo_large *old, size_t n, struct mo_large *
 
 static void forget(const struct mo_large *l)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     live_bytes -= l->open_size;
     live_count--;
     mo_large_delete_locked(mo_large_entry_locked(l->p));
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
 }
 
 /* Copies old's payload into now's reservation, and frees old. */
@@ -273,14 +273,14 @@ static bool move_pages(const struct mo_large *old, struct mo_large *now)
     uintptr_t unused = mo_large_end(now);
     bool hole_kept = false;
     now->guards = MO_LARGE_MARKERS;
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     bool moved = mo_os_move((void *)old->open, old->open_size, (void *)now->open, room_end - now->open, &hole_kept);
     if (moved && !hole_kept) {
         live_bytes -= old->open_size;
         live_count--;
         mo_large_delete_locked(mo_large_entry_locked(old->p));
     }
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     if (!moved)
         return false;
     if (unused != room_end && !mo_os_guard((void *)unused, room_end - unused))
@@ -308,26 +308,26 @@ static bool move_end(struct mo_large *l, size_t n)
         if (!mo_os_open((void *)had, end - had)) /* with markers too: locked memory was shut without one */
             return false;
     }
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     struct mo_large *entry = mo_large_entry_locked(l->p);
     live_bytes += end - had; /* may be negative, modulo 2^n */
     entry->n = l->n = n;
     entry->open_size = l->open_size = end - l->open;
     mo_large_prove_locked(entry);
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return true;
 }
 
 static bool set_busy(uintptr_t p, bool busy, struct mo_large *l)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     struct mo_large *entry = mo_large_entry_locked(p);
     bool live = entry->p == p && entry->state != 0;
     if (live)
         entry->busy = busy;
     *l = *entry;
     l->proof = 0; /* the table's alone */
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return live;
 }
 
@@ -361,22 +361,22 @@ bool mo_large_resize(uintptr_t p, size_t n, struct mo_large *out)
             mo_os_unmap((void *)out->map, out->map_size);
         return false;
     }
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     struct mo_large *entry = mo_large_entry_locked(out->p);
     entry->guards = out->guards;
     mo_large_prove_locked(entry);
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return true;
 }
 
 bool mo_large_find(uintptr_t p, struct mo_large *out)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     const struct mo_large *entry = mo_large_entry_locked(p);
     mo_large_check_locked(entry);
     *out = *entry;
     out->proof = 0; /* the table's alone */
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return out->p == p && p != 0;
 }
 
@@ -395,9 +395,9 @@ static bool around_locked(uintptr_t a, struct mo_large *out)
 
 bool mo_large_around(uintptr_t a, struct mo_large *out)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     bool found = around_locked(a, out);
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return found;
 }
 
@@ -409,7 +409,7 @@ bool mo_large_around_fault(uintptr_t a, struct mo_large *out)
         if (++tries == TRIES)
             return false;
     bool found = around_locked(a, out);
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     return found;
 }
 
@@ -422,7 +422,7 @@ void mo_large_figures(struct mo_large_figures *f)
     f->waiting_count = mo_large_waiting.count;
     f->table_bytes = mo_large_table.room * sizeof(struct mo_large) + mo_large_waiting.room * sizeof(uintptr_t);
     if (held)
-        mo_unlock(&mo_large_table.lock);
+        mo_unlock_here(&mo_large_table.lock);
 }
 
 bool mo_large_hold(void)
@@ -457,10 +457,15 @@ const char *mo_large_fault_locked(void)
 
 void mo_large_lock(void)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
 }
 
 void mo_large_unlock(void)
 {
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
+}
+
+void mo_large_locks(mo_lock_visit *visit)
+{
+    visit(&mo_large_table.lock);
 }

@@ -84,5 +84,6 @@ const char *mo_large_fault_locked(void);
 
 void mo_large_lock(void);
 void mo_large_unlock(void);
+void mo_large_locks(mo_lock_visit *visit);
 
 #endif

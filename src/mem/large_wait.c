@@ -41,7 +41,7 @@ static struct span take_locked(size_t i)
     mo_large_check_locked(l);
     if (mo_unlikely(l->p == 0 || l->state != 0)) { /* a live chunk must not be unmapped */
         uintptr_t named = *place_of(i);
-        mo_unlock(&mo_large_table.lock);
+        mo_unlock_here(&mo_large_table.lock);
         mo_report_metadata("free", named, NULL, PTRDIFF_MIN,
                            "the list of large chunks that wait names one that does not");
     }
@@ -62,7 +62,7 @@ static bool evict_and_unlock(bool all)
     size_t n = 0, most = all ? 0 : mo_sealed.options.large_quarantine_count + MO_LARGE_AGAIN;
     while (n < EVICT_BATCH && w->count > 0 && (w->count > most || w->bytes > bytes_most))
         gone[n++] = take_locked(0);
-    mo_unlock(&mo_large_table.lock);
+    mo_unlock_here(&mo_large_table.lock);
     for (size_t i = 0; i < n; i++)
         mo_os_unmap((void *)gone[i].map, gone[i].size);
     return n != 0;
@@ -71,7 +71,7 @@ static bool evict_and_unlock(bool all)
 void mo_large_wait(const struct mo_large *l, bool again)
 {
     struct mo_large_waiting *w = &mo_large_waiting;
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     if (!again) {
         struct mo_large *entry = mo_large_entry_locked(l->p);
         entry->guards = MO_LARGE_BARE;
@@ -84,7 +84,7 @@ void mo_large_wait(const struct mo_large *l, bool again)
 
 bool mo_large_wait_drop(void)
 {
-    mo_lock(&mo_large_table.lock);
+    mo_lock_here(&mo_large_table.lock);
     return evict_and_unlock(true);
 }
 

@@ -1,4 +1,4 @@
-/* The slow half of mo_lock: three states (0 free, 1 held, 2 held with sleepers) over a futex. See os.h. */
+/* Locks over a futex. A word that is not 0 has its holder's name, and flags. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -10,30 +10,88 @@
 #define SYS_futex SYS_futex_time64 /* 32-bit architectures that came after 2038 was thought of */
 #endif
 
-enum { LOCK_FREE, LOCK_HELD, LOCK_WAITED };
+enum { FREE = 0, WAITED = MO_LOCK_WAITED, FORK = MO_LOCK_FORK };
 
 uintptr_t mo_lock_forking;
+__thread char mo_os_mark __attribute__((tls_model("initial-exec")));
+
+/* Of this thread's way to a fork: it holds a lock already, and how long it waits for others then, in milliseconds. */
+static __thread struct {
+    bool interrupted;
+    unsigned patience;
+} fork_state __attribute__((tls_model("initial-exec")));
 
 uintptr_t mo_os_self(void)
 {
-    static __thread char mark __attribute__((tls_model("initial-exec")));
-    return (uintptr_t)&mark;
+    return (uintptr_t)&mo_os_mark;
 }
 
-void mo_lock_fork_begin(void)
+MO_INLINE bool is_mine(uint32_t word)
 {
-    __atomic_store_n(&mo_lock_forking, mo_os_self(), __ATOMIC_RELAXED);
+    return (word & ~(uint32_t)MO_LOCK_FLAGS) == mo_lock_name();
 }
 
-void mo_lock_fork_end(void)
+#ifdef MO_DEBUG
+/* The locks that this thread holds, but for those of no rank: the last one taken. */
+static __thread struct mo_lock *held __attribute__((tls_model("initial-exec")));
+
+MO_COLD static MO_NORETURN void out_of_order(const char *what)
 {
-    __atomic_store_n(&mo_lock_forking, 0, __ATOMIC_RELAXED);
+    (void)mo_os_write(2, what, __builtin_strlen(what));
+    __builtin_trap();
 }
 
-bool mo_lock_is_forking(void)
+static void wants(const struct mo_lock *l)
 {
-    return __atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) == mo_os_self();
+    if (l->rank == MO_RANK_NONE || fork_state.interrupted || mo_lock_is_forking())
+        return;
+    enum { LOOKS = 8 }; /* a fork holds thousands, in order */
+    int looks = 0;
+    for (const struct mo_lock *other = held; other != NULL && looks < LOOKS; other = other->below, looks++)
+        if (other->rank >= l->rank)
+            out_of_order("moat: a lock is waited for while one of its rank or a later one is held\n");
 }
+
+static void holds(struct mo_lock *l)
+{
+    if (l->rank == MO_RANK_NONE)
+        return;
+    l->below = held;
+    l->above = NULL;
+    if (held != NULL)
+        held->above = l;
+    held = l;
+}
+
+static void leaves(struct mo_lock *l)
+{
+    if (l->rank == MO_RANK_NONE)
+        return;
+    if (!is_mine(l->word))
+        out_of_order("moat: a lock is given back by a thread that does not hold it\n");
+    if (l->above != NULL)
+        l->above->below = l->below;
+    else
+        held = l->below;
+    if (l->below != NULL)
+        l->below->above = l->above;
+}
+#else
+MO_INLINE void wants(const struct mo_lock *l)
+{
+    (void)l;
+}
+
+MO_INLINE void holds(struct mo_lock *l)
+{
+    (void)l;
+}
+
+MO_INLINE void leaves(struct mo_lock *l)
+{
+    (void)l;
+}
+#endif
 
 void mo_os_rest(unsigned turns)
 {
@@ -69,25 +127,118 @@ bool mo_lock_for(struct mo_lock *l, unsigned milliseconds)
     return mine;
 }
 
-void mo_lock_slow(struct mo_lock *l)
+MO_INLINE bool take(struct mo_lock *l, uint32_t name)
 {
-    if (mo_lock_is_forking())
-        return;
+    uint32_t seen = FREE;
+    return __atomic_compare_exchange_n(&l->word, &seen, name, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+bool mo_trylock(struct mo_lock *l)
+{
+    bool taken = take(l, mo_lock_name());
+    if (taken)
+        holds(l);
+    return taken;
+}
+
+MO_COLD static void lock_slow(struct mo_lock *l, uint32_t name)
+{
     /* Critical sections are tens of nanoseconds: a short spin saves two system calls. */
     for (int spin = 0; spin < 64; spin++) {
-        if (__atomic_load_n(&l->word, __ATOMIC_RELAXED) == LOCK_FREE && mo_trylock(l))
+        if (__atomic_load_n(&l->word, __ATOMIC_RELAXED) == FREE && take(l, name))
             return;
         mo_os_rest(1);
     }
     int saved = errno;
-    while (__atomic_exchange_n(&l->word, LOCK_WAITED, __ATOMIC_ACQUIRE) != LOCK_FREE)
-        syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, LOCK_WAITED, NULL, NULL, 0);
+    while (!take(l, name | WAITED)) {
+        uint32_t word = __atomic_fetch_or(&l->word, WAITED, __ATOMIC_RELAXED) | WAITED;
+        if (word != WAITED)
+            syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, word, NULL, NULL, 0);
+        else if (__atomic_compare_exchange_n(&l->word, &word, name | WAITED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            break; /* it had just been given back */
+    }
     errno = saved;
 }
 
-void mo_unlock_slow(struct mo_lock *l)
+void mo_lock(struct mo_lock *l)
+{
+    uint32_t name = mo_lock_name();
+    wants(l);
+    if (mo_unlikely(!take(l, name))) {
+        if (mo_lock_is_forking())
+            return;
+        lock_slow(l, name);
+    }
+    holds(l);
+}
+
+void mo_unlock(struct mo_lock *l)
+{
+    if (mo_unlikely(__atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) != 0) && mo_lock_is_forking())
+        return;
+    leaves(l);
+    if (mo_unlikely((__atomic_exchange_n(&l->word, FREE, __ATOMIC_RELEASE) & WAITED) != 0))
+        mo_lock_wake(l);
+}
+
+void mo_lock_wake(struct mo_lock *l)
 {
     int saved = errno;
     syscall(SYS_futex, &l->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     errno = saved;
+}
+
+void mo_lock_fork_look(struct mo_lock *l)
+{
+    enum { PATIENCE = 200 };
+    if (is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED))) {
+        fork_state.interrupted = true;
+        fork_state.patience = PATIENCE;
+    }
+}
+
+/* A thread that holds a lock may not wait for others for ever: their holders may be waiting for it. */
+void mo_lock_fork_take(struct mo_lock *l)
+{
+    if (!fork_state.interrupted) {
+        mo_lock(l);
+    } else if (is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED))) {
+        return;
+    } else if (!mo_lock_for(l, fork_state.patience)) {
+        fork_state.patience = 0;
+        return;
+    }
+    __atomic_fetch_or(&l->word, FORK, __ATOMIC_RELAXED);
+}
+
+void mo_lock_fork_begin(void)
+{
+    __atomic_store_n(&mo_lock_forking, mo_os_self(), __ATOMIC_RELAXED);
+}
+
+void mo_lock_fork_end(void)
+{
+    __atomic_store_n(&mo_lock_forking, 0, __ATOMIC_RELAXED);
+    fork_state.interrupted = false;
+}
+
+bool mo_lock_is_forking(void)
+{
+    return __atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) == mo_os_self();
+}
+
+void mo_lock_fork_give(struct mo_lock *l)
+{
+    uint32_t word = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+    if (is_mine(word) && (word & FORK) != 0)
+        mo_unlock(l);
+}
+
+/* The holders of all others are not here. */
+void mo_lock_fork_give_in_child(struct mo_lock *l)
+{
+    mo_lock_fork_give(l);
+    uint32_t word = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
+    if (word != FREE && !is_mine(word))
+        __atomic_store_n(&l->word, FREE, __ATOMIC_RELAXED);
 }

@@ -104,12 +104,53 @@ char **mo_os_environment(void); /* may be NULL this early in a process */
 /* Resident bytes of this process and number of its mappings from /proc; 0 where it is not there. */
 size_t mo_os_resident(void);
 
-/* A mutual exclusion lock of four bytes; 0 is unlocked. Ranks and owners: see arena/arena.h. */
+/* A mutual exclusion lock; 0 is unlocked, else the word names its holder: see lock.c. The order in which locks may be
+ * taken is that of their ranks, and a debug build ends at a lock that is waited for while one of its rank or a later
+ * one is held. Rank 0: stands alone, and is only tried. */
+enum mo_lock_rank {
+    MO_RANK_NONE,
+    MO_RANK_START,
+    MO_RANK_THREADS, /* random stream of threads without a cache */
+    MO_RANK_CACHES,  /* pool of caches */
+    MO_RANK_PURGE,   /* one thread at a time gives back */
+    MO_RANK_HEAP = 1 << 20,
+    MO_RANK_LARGE,
+    MO_RANK_POOL, /* of sampled chunks */
+};
+/* A bin's: by class, then by shard, which may be below 0. Bin 0 of a heap's shard is the heap's. */
+#define MO_RANK_BIN(class, shard) (((class) + 1) << 12 | ((shard) + (1u << 11)))
+
 struct mo_lock {
     uint32_t word;
+#ifdef MO_DEBUG
+    uint32_t rank;
+    struct mo_lock *below, *above; /* of those that its holder holds */
+#endif
 };
-void mo_lock_slow(struct mo_lock *l);
-void mo_unlock_slow(struct mo_lock *l);
+
+#ifdef MO_DEBUG
+#define MO_LOCK(r)  \
+    {               \
+        .rank = (r) \
+    }
+#else
+#define MO_LOCK(r) \
+    {              \
+        0          \
+    }
+#endif
+MO_INLINE void mo_lock_set_rank(struct mo_lock *l, uint32_t rank)
+{
+#ifdef MO_DEBUG
+    l->rank = rank;
+#else
+    (void)l, (void)rank;
+#endif
+}
+
+void mo_lock(struct mo_lock *l);
+void mo_unlock(struct mo_lock *l);
+bool mo_trylock(struct mo_lock *l);
 
 /* The same for who can do without: false when it is not to be had within some milliseconds, as when this thread was
  * interrupted by a signal while it held it. */
@@ -119,32 +160,57 @@ bool mo_lock_for(struct mo_lock *l, unsigned milliseconds) MO_CHECKED; /* the sa
 /* A short rest between two looks at what another thread changes: a few nanoseconds each. */
 void mo_os_rest(unsigned turns);
 
-/* A thread that forks holds every lock while the program's own fork handlers may run, and these may allocate. Between
- * begin (all locks are held) and end (they still are) the calling thread passes them as if it did not. */
+/* A thread that forks holds every lock while the program's own fork handlers may run, and these may allocate. First it
+ * looks for one that it holds already, as where a signal's handler forks that has interrupted malloc; then it takes
+ * all. Between begin (all locks are held) and end (they still are) it passes them as if it did not. At last it gives
+ * back, in the parent or in the child, what it has taken: of what it held before, the interrupted code goes on in
+ * both. */
+void mo_lock_fork_look(struct mo_lock *l);
+void mo_lock_fork_take(struct mo_lock *l);
 void mo_lock_fork_begin(void);
 void mo_lock_fork_end(void);
-extern uintptr_t mo_lock_forking; /* which thread that is, or 0 */
-bool mo_lock_is_forking(void);    /* is it this one? */
+void mo_lock_fork_give(struct mo_lock *l);
+void mo_lock_fork_give_in_child(struct mo_lock *l);
+bool mo_lock_is_forking(void); /* is it this thread? */
 
-MO_INLINE void mo_lock(struct mo_lock *l)
+/* What is done with each of a module's locks. */
+typedef void mo_lock_visit(struct mo_lock *l);
+
+enum { MO_LOCK_WAITED = 1, MO_LOCK_FORK = 2, MO_LOCK_FLAGS = 3 }; /* there may be sleepers; mo_lock_fork_take has it */
+extern uintptr_t mo_lock_forking;                                 /* which thread is, or 0; atomic */
+extern __thread char mo_os_mark __attribute__((tls_model("initial-exec")));
+void mo_lock_wake(struct mo_lock *l);
+
+/* A thread's name. Thread stacks, on which or beside which the mark lies, are no closer than this. The fork of a thread
+ * whose name is another's, as far away as 2^41 bytes, has less patience than it could. */
+MO_INLINE uint32_t mo_lock_name(void)
 {
-    uint32_t unlocked = 0;
-    if (mo_unlikely(!__atomic_compare_exchange_n(&l->word, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-        mo_lock_slow(l);
+    enum { CLOSEST = 2048, ALWAYS = 4 };
+    return (uint32_t)((uintptr_t)&mo_os_mark / CLOSEST * (MO_LOCK_FLAGS + 1)) | ALWAYS;
 }
 
-MO_INLINE void mo_unlock(struct mo_lock *l)
+/* Lock and unlock with their short halves in the caller, for the few that are in a hurry. */
+MO_INLINE void mo_lock_here(struct mo_lock *l)
 {
-    if (mo_unlikely(__atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) != 0) && mo_lock_is_forking())
+#ifndef MO_DEBUG
+    uint32_t seen = 0;
+    if (mo_likely(
+            __atomic_compare_exchange_n(&l->word, &seen, mo_lock_name(), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
         return;
-    if (mo_unlikely(__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) != 1))
-        mo_unlock_slow(l);
+#endif
+    mo_lock(l);
 }
 
-MO_INLINE bool mo_trylock(struct mo_lock *l)
+MO_INLINE void mo_unlock_here(struct mo_lock *l)
 {
-    uint32_t unlocked = 0;
-    return __atomic_compare_exchange_n(&l->word, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+#ifdef MO_DEBUG
+    mo_unlock(l);
+#else
+    if (mo_unlikely(__atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) != 0))
+        mo_unlock(l);
+    else if (mo_unlikely((__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) & MO_LOCK_WAITED) != 0))
+        mo_lock_wake(l);
+#endif
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* The load of the soak, for a number of seconds: threads in bursts, chunks that change hands, threads that are born and
  * die, forks from threads, signals whose handlers interrupt all of it, large chunks, resizes, aligned ones, a purge now
- * and then. Each round ends with as much live as it began with, so that what grows is lost. Contents are checked. */
+ * and then. Each round ends with as much live as it began with, so that what grows is lost: a line for each says what
+ * there is then. Contents are checked. */
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -17,7 +18,7 @@
 
 #include "moat/moat.h"
 
-enum { THREADS = 4, SLOTS = 2000, SHARED = 512, EACH = 20000, SHORT_LIVES = 20 };
+enum { THREADS = 4, SLOTS = 2000, SHARED = 512, EACH = 5000, SHORT_LIVES = 20, PURGE_EVERY = 16 };
 
 struct chunk {
     size_t n;
@@ -25,6 +26,7 @@ struct chunk {
 };
 
 static struct chunk *shared[SHARED];
+static pthread_barrier_t all_live;
 static volatile sig_atomic_t signals;
 static unsigned long rounds, forks, lives, operations;
 
@@ -120,9 +122,12 @@ static void *burst(void *seed)
     return NULL;
 }
 
+/* All are there at once, in every round: how many caches there are does not hang on how busy the machine is. */
 static void *short_life(void *seed)
 {
     uint64_t state = (uintptr_t)seed;
+    drop(make(&state));
+    pthread_barrier_wait(&all_live);
     for (int i = 0; i < 30; i++)
         drop(make(&state));
     __atomic_add_fetch(&lives, 1, __ATOMIC_RELAXED);
@@ -139,6 +144,17 @@ static void run(void *(*what)(void *), unsigned count, uint64_t *state)
         pthread_join(thread[i], NULL);
 }
 
+/* For `run`: what is there when all that the round has made is free again. */
+static void tell(void)
+{
+    struct moat_stats s;
+    if (moat_stats(&s, sizeof s) != 0)
+        fail("no statistics");
+    printf("%lu rounds %lu operations %lu lives %lu forks %ld signals, at rest %zu live %zu resident %zu mappings\n",
+           rounds, operations, lives, forks, (long)signals, s.live_count, s.resident, s.mappings_count);
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     time_t end = time(NULL) + (argc > 1 ? atol(argv[1]) : 1800);
@@ -149,6 +165,8 @@ int main(int argc, char **argv)
     if (probe == NULL || moat_stats(&s, sizeof s) != 0 || s.live_count == 0)
         fail("malloc is not moat's");
     free(probe);
+    if (pthread_barrier_init(&all_live, NULL, SHORT_LIVES) != 0)
+        fail("no barrier");
     signal(SIGALRM, on_signal);
     setitimer(ITIMER_REAL, &every, NULL);
     while (time(NULL) < end) {
@@ -156,12 +174,11 @@ int main(int argc, char **argv)
         run(short_life, SHORT_LIVES, &state);
         for (unsigned i = 0; i < SHARED; i++)
             drop(__atomic_exchange_n(&shared[i], NULL, __ATOMIC_ACQ_REL));
-        if (rounds++ % 16 == 0)
-            moat_purge();
         (void)moat_check_heap();
-        printf("%lu rounds %lu operations %lu lives %lu forks %ld signals\n", rounds, operations, lives, forks,
-               (long)signals);
-        fflush(stdout);
+        rounds++;
+        tell();
+        if (rounds % PURGE_EVERY == 0)
+            moat_purge();
     }
     return 0;
 }

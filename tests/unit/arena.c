@@ -393,11 +393,11 @@ Test(arena, without_memory_it_gives_nothing_and_loses_nothing)
 Test(arena, lock_holds_every_bin)
 {
     size_t open = 0;
-    mo_arena_lock();
+    mo_arena_locks(mo_lock);
     for (unsigned shard = 0; shard < mo_sealed.shard_count; shard++)
         for (unsigned class = 0; class < MO_CLASSES; class++)
             open += mo_trylock(&bin(shard, class)->lock);
-    mo_arena_unlock();
+    mo_arena_locks(mo_unlock);
     cr_assert_eq(open, 0);
     for (unsigned class = 0; class < MO_CLASSES; class++)
         open += bin(0, class)->lock.word != 0;

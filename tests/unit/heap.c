@@ -312,8 +312,8 @@ Test(heap, a_life_is_counted)
 
 Test(heap, lock_holds_all)
 {
-    mo_heap_lock();
-    mo_heap_unlock();
+    mo_heap_locks(mo_lock);
+    mo_heap_locks(mo_unlock);
     struct mo_slab *slab;
     cr_assert_gt(grow(3, 0, &slab), 0);
 }

@@ -23,7 +23,9 @@ Test(os_lock, word_tells_the_state)
     cr_assert_not(mo_trylock(&l));
     mo_unlock(&l);
     cr_assert(mo_trylock(&l));
+#ifndef MO_DEBUG /* there it has its rank too */
     cr_assert_eq(sizeof l, 4);
+#endif
 }
 
 static void *count(void *argument)

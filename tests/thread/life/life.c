@@ -122,6 +122,11 @@ Test(life, looks_at_the_heap_in_the_middle_of_malloc)
     expect_success(&(struct run){.program = "stepped", .argument = "check"});
     expect_success(&(struct run){.program = "stepped", .argument = "exit", .options = "check_at_exit=all"});
 }
+
+Test(life, forks_in_the_middle_of_malloc)
+{
+    expect_success(&(struct run){.program = "stepped", .argument = "fork"});
+}
 #endif
 
 Test(life, address_space_of_64_mib)

@@ -1,7 +1,10 @@
 /* A signal's handler that interrupts malloc or free anywhere: after each instruction, or every so many.
  * check: it verifies the heap, which is half-way between two states then, and must find nothing wrong.
- * exit: it calls exit, whose look at the heap must neither hang nor report. A process for each stop. */
+ * exit: it calls exit, whose look at the heap must neither hang nor report. A process for each stop.
+ * fork: it forks, with all locks held that malloc holds there, while another thread uses the heap. Parent and child go
+ * on where they were, then use the heap, and neither may hang. */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -15,12 +18,35 @@ typedef size_t check_heap(void);
 static check_heap *check;
 static void *held[HELD];
 static long stops, stride, exit_at; /* exit_at 0: check, do not exit */
+static bool forks;
+static volatile sig_atomic_t in_child;
 
-static void on_step(int number)
+/* The work goes on in the child, unstepped. */
+static void fork_here(ucontext_t *at)
 {
-    (void)number;
+    int status;
+    pid_t child = fork();
+    require(child >= 0, "fork");
+    if (child == 0) {
+        alarm(60);
+        in_child = 1;
+        at->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+        return;
+    }
+    require(waitpid(child, &status, 0) == child, "waitpid");
+    if (status != 0) {
+        fprintf(stderr, "stop %ld: status %#x\n", stops, (unsigned)status);
+        _exit(1);
+    }
+}
+
+static void on_step(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)info;
     stops++;
-    if (exit_at == 0 && stops % stride == 0)
+    if (forks && stops % stride == 0)
+        fork_here(context);
+    else if (exit_at == 0 && !forks && stops % stride == 0)
         (void)check();
     else if (stops == exit_at)
         exit(0);
@@ -83,6 +109,24 @@ static void step(size_t i)
     __writeeflags(__readeflags() | TRAP_FLAG);
     works[i].what(works[i].n);
     __writeeflags(__readeflags() & ~(unsigned long long)TRAP_FLAG);
+    if (!in_child)
+        return;
+    for (size_t n = 16; n < 300000; n *= 3)
+        many(n);
+    (void)check();
+    _exit(0);
+}
+
+static void *use_heap(void *nothing)
+{
+    uint32_t state = 1;
+    for (void *p[64] = {0};;) {
+        state = state * 1664525 + 1013904223;
+        void **at = &p[state >> 26];
+        free(*at);
+        *at = malloc(state >> 8 & 0xfff);
+    }
+    return nothing;
 }
 
 /* False: the work was through before. */
@@ -114,10 +158,14 @@ int main(int argc, char **argv)
     memcpy(&check, &symbol, sizeof check);
     const bool exits = strcmp(argv[1], "exit") == 0;
     long all = 0;
-    signal(SIGTRAP, on_step);
+    struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+    sigaction(SIGTRAP, &action, NULL);
+    forks = strcmp(argv[1], "fork") == 0;
+    pthread_t other;
+    require(!forks || pthread_create(&other, NULL, use_heap, NULL) == 0, "no thread");
     for (size_t i = 0; i < WORKS; i++) {
         works[i].what(works[i].n); /* once before, for what is made at the first use */
-        stride = (exits ? 67 : 1) * works[i].times;
+        stride = (exits || forks ? 67 : 1) * works[i].times;
         if (!exits)
             step(i);
         else
