@@ -107,26 +107,21 @@ static void fill(const struct mo_large *l, bool huge)
     mo_os_populate((void *)l->open, huge ? l->open_size % HUGE_PAGE : l->open_size);
 }
 
-/* A mapping that has waited long enough, for open_size bytes at another random place in it: it is all guard markers, so
- * one system call opens them, where a new one takes four and its end one more. */
+/* A mapping that has waited long enough, for open_size bytes at another random place in it. What is around them stays
+ * inaccessible; they are mapped anew, as the program may have changed what they are. One system call, where a new mapping
+ * takes four and its end one more. */
 static bool take_again(struct mo_large *l, size_t open_size)
 {
     size_t page = mo_sealed.features.page;
-    if (open_size >= HUGE_PAGE) /* those have been advised otherwise */
-        return false;
     mo_lock_here(&mo_large_table.lock);
     bool found = mo_large_wait_again_locked(open_size, l);
     size_t spare = found ? (l->map_size - open_size) / page - 1 : 1;
     size_t after = 1 + mo_random_below(large_random, (uint32_t)mo_min(GUARD_PAGES, spare));
     mo_unlock_here(&mo_large_table.lock);
-    if (!found)
-        return false;
     l->open = l->map + l->map_size - after * page - open_size;
     l->open_size = open_size;
-    if (mo_os_unguard((void *)l->open, open_size))
-        return true;
-    mo_os_unmap((void *)l->map, l->map_size);
-    return false;
+    return found &&
+           mo_os_renew((void *)l->open, open_size); /* refused, it may be a hole: its addresses are left alone */
 }
 
 bool mo_large_take(size_t n, size_t align, struct mo_large *out)

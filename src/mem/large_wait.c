@@ -94,7 +94,8 @@ bool mo_large_wait_again_locked(size_t open_size, struct mo_large *l)
     size_t excess = (EXCESS_PAGES - 2) * page + open_size / EXCESS_SHARE;
     for (size_t i = 0; i + mo_sealed.options.large_quarantine_count < mo_large_waiting.count; i++) {
         const struct mo_large *entry = mo_large_entry_locked(*place_of(i));
-        if (entry->guards != MO_LARGE_MARKERS || entry->map_size - least > excess)
+        bool waits = entry->p != 0 && entry->state == 0; /* else it is reported as it is taken */
+        if (waits && (entry->guards != MO_LARGE_MARKERS || entry->map_size - least > excess))
             continue;
         struct span taken = take_locked(i);
         l->map = taken.map;

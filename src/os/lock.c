@@ -10,7 +10,7 @@
 #define SYS_futex SYS_futex_time64 /* 32-bit architectures that came after 2038 was thought of */
 #endif
 
-enum { FREE = 0, WAITED = MO_LOCK_WAITED, FORK = MO_LOCK_FORK };
+enum { FREE = 0, WAITED = MO_LOCK_WAITED, KEPT = MO_LOCK_KEPT };
 
 uintptr_t mo_lock_forking;
 __thread char mo_os_mark __attribute__((tls_model("initial-exec")));
@@ -19,6 +19,7 @@ __thread char mo_os_mark __attribute__((tls_model("initial-exec")));
 static __thread struct {
     bool interrupted;
     unsigned patience;
+    unsigned outer; /* forks that this one is within */
 } fork_state __attribute__((tls_model("initial-exec")));
 
 uintptr_t mo_os_self(void)
@@ -192,6 +193,7 @@ void mo_lock_fork_look(struct mo_lock *l)
 {
     enum { PATIENCE = 200 };
     if (is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED))) {
+        __atomic_fetch_or(&l->word, KEPT, __ATOMIC_RELAXED);
         fork_state.interrupted = true;
         fork_state.patience = PATIENCE;
     }
@@ -200,26 +202,33 @@ void mo_lock_fork_look(struct mo_lock *l)
 /* A thread that holds a lock may not wait for others for ever: their holders may be waiting for it. */
 void mo_lock_fork_take(struct mo_lock *l)
 {
-    if (!fork_state.interrupted) {
+    if (!fork_state.interrupted)
         mo_lock(l);
-    } else if (is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED))) {
-        return;
-    } else if (!mo_lock_for(l, fork_state.patience)) {
+    else if (!is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED)) && !mo_lock_for(l, fork_state.patience))
         fork_state.patience = 0;
-        return;
-    }
-    __atomic_fetch_or(&l->word, FORK, __ATOMIC_RELAXED);
 }
 
+/* Forks of two threads at once, when one has no patience: the first to come is the one. Forks within forks, in handlers
+ * of signals, are counted. */
 void mo_lock_fork_begin(void)
 {
-    __atomic_store_n(&mo_lock_forking, mo_os_self(), __ATOMIC_RELAXED);
+    uintptr_t none = 0;
+    if (mo_lock_is_forking())
+        fork_state.outer++;
+    else
+        (void)__atomic_compare_exchange_n(&mo_lock_forking, &none, mo_os_self(), false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED);
 }
 
 void mo_lock_fork_end(void)
 {
-    __atomic_store_n(&mo_lock_forking, 0, __ATOMIC_RELAXED);
     fork_state.interrupted = false;
+    if (!mo_lock_is_forking())
+        return;
+    if (fork_state.outer > 0)
+        fork_state.outer--;
+    else
+        __atomic_store_n(&mo_lock_forking, 0, __ATOMIC_RELAXED);
 }
 
 bool mo_lock_is_forking(void)
@@ -227,16 +236,23 @@ bool mo_lock_is_forking(void)
     return __atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) == mo_os_self();
 }
 
+/* What it has taken since, whether before or between begin and end, and not what it held before. */
 void mo_lock_fork_give(struct mo_lock *l)
 {
     uint32_t word = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
-    if (is_mine(word) && (word & FORK) != 0)
+    if (!is_mine(word))
+        return;
+    if ((word & KEPT) != 0)
+        __atomic_fetch_and(&l->word, ~(uint32_t)KEPT, __ATOMIC_RELAXED);
+    else
         mo_unlock(l);
 }
 
-/* The holders of all others are not here. */
+/* The holders of all others are not here, nor is another thread that forks. */
 void mo_lock_fork_give_in_child(struct mo_lock *l)
 {
+    if (mo_unlikely(__atomic_load_n(&mo_lock_forking, __ATOMIC_RELAXED) != 0) && !mo_lock_is_forking())
+        __atomic_store_n(&mo_lock_forking, 0, __ATOMIC_RELAXED);
     mo_lock_fork_give(l);
     uint32_t word = __atomic_load_n(&l->word, __ATOMIC_RELAXED);
     if (word != FREE && !is_mine(word))

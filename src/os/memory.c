@@ -47,6 +47,11 @@ static void *map(void *hint, size_t size, int protection, int flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
+bool mo_os_renew(void *p, size_t size)
+{
+    return map(p, size, PROT_READ | PROT_WRITE, MAP_NORESERVE | MAP_FIXED) != NULL;
+}
+
 static bool advise(void *p, size_t size, int advice)
 {
     enum { TRIES = 100 };

@@ -52,6 +52,8 @@ void mo_os_name(void *p, size_t size, const char *name);
  * mapping. Only where features.guard_install; false when the kernel refuses the range, as for locked memory: then
  * there may be markers before the page that it refused. Whole: for what is accessible; all of it or nothing. */
 bool mo_os_guard(void *p, size_t size) MO_CHECKED;
+/* Maps anew what is mapped: accessible, zero, and nothing that the program did to these pages is left. */
+bool mo_os_renew(void *p, size_t size) MO_CHECKED;
 bool mo_os_unguard(void *p, size_t size) MO_CHECKED;
 /* The same for count ranges of size bytes, step bytes apart. */
 bool mo_os_guard_each(char *p, size_t size, size_t step, size_t count) MO_CHECKED;
@@ -176,7 +178,7 @@ bool mo_lock_is_forking(void); /* is it this thread? */
 /* What is done with each of a module's locks. */
 typedef void mo_lock_visit(struct mo_lock *l);
 
-enum { MO_LOCK_WAITED = 1, MO_LOCK_FORK = 2, MO_LOCK_FLAGS = 3 }; /* there may be sleepers; mo_lock_fork_take has it */
+enum { MO_LOCK_WAITED = 1, MO_LOCK_KEPT = 2, MO_LOCK_FLAGS = 3 }; /* there may be sleepers; held before its fork */
 extern uintptr_t mo_lock_forking;                                 /* which thread is, or 0; atomic */
 extern __thread char mo_os_mark __attribute__((tls_model("initial-exec")));
 void mo_lock_wake(struct mo_lock *l);

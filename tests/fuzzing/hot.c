@@ -147,25 +147,26 @@ static int hot_live(void)
     return at == NULL;
 }
 
+static volatile unsigned came_back;
+
 /* One of 4^levels ways down: each is another stack. */
 APART static char *way(unsigned path, unsigned levels)
 {
-    static volatile unsigned last;
     char *p;
     if (levels == 0)
         return hot_chunk(16);
     if (path % 4 == 0) {
         p = way(path / 4, levels - 1);
-        last += 1;
+        came_back += 1;
     } else if (path % 4 == 1) {
         p = way(path / 4, levels - 1);
-        last += 2;
+        came_back += 2;
     } else if (path % 4 == 2) {
         p = way(path / 4, levels - 1);
-        last += 3;
+        came_back += 3;
     } else {
         p = way(path / 4, levels - 1);
-        last += 4;
+        came_back += 4;
     }
     return p;
 }
