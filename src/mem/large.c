@@ -108,8 +108,8 @@ static void fill(const struct mo_large *l, bool huge)
 }
 
 /* A mapping that has waited long enough, for open_size bytes at another random place in it. What is around them stays
- * inaccessible; they are mapped anew, as the program may have changed what they are. One system call, where a new mapping
- * takes four and its end one more. */
+ * inaccessible; they are mapped anew, as the program may have changed what they are. One system call, where a new
+ * mapping takes four and its end one more. */
 static bool take_again(struct mo_large *l, size_t open_size)
 {
     size_t page = mo_sealed.features.page;

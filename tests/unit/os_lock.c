@@ -147,8 +147,8 @@ Test(os_lock, the_forking_thread_passes)
     cr_assert(mo_trylock(&l));
 }
 
-/* What a fork has taken before begin, or between begin and end, it gives back; what it held before it leaves. A fork in a
- * handler of a signal that came within another's does not end that one. */
+/* What a fork has taken before begin, or between begin and end, it gives back; what it held before it leaves. A fork
+ * in a handler of a signal that came within another's does not end that one. */
 Test(os_lock, a_fork_gives_back_what_it_took)
 {
     struct mo_lock held = {0}, taken = {0}, late = {0};
