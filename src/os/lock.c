@@ -68,7 +68,7 @@ static void leaves(struct mo_lock *l)
 {
     if (l->rank == MO_RANK_NONE)
         return;
-    if (!is_mine(l->word))
+    if (!is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED)))
         out_of_order("moat: a lock is given back by a thread that does not hold it\n");
     if (l->above != NULL)
         l->above->below = l->below;
