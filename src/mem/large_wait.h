@@ -16,13 +16,14 @@ extern struct mo_large_waiting mo_large_waiting; /* under the table's lock */
 
 bool mo_large_wait_start(void) MO_CHECKED;
 
-/* l, freed and shut, waits; the oldest beyond the budget are unmapped. again: all of it is guard markers. */
+/* l, freed and shut, waits; the oldest beyond the budget are unmapped. again: it may be taken again, as all of it
+ * is inaccessible. */
 void mo_large_wait(const struct mo_large *l, bool again);
 
 /* Address space is short: some of what waits is unmapped. False: nothing waits. */
 bool mo_large_wait_drop(void);
 
-/* Takes a mapping of guard markers that has waited long enough and has room for open_size bytes, a page before and one
+/* Takes an inaccessible mapping that has waited long enough and has room for open_size bytes, a page before and one
  * behind them, and not much more: l->map, l->map_size and l->guards. False: there is none. */
 bool mo_large_wait_again_locked(size_t open_size, struct mo_large *l);
 
