@@ -23,7 +23,7 @@ enum { TRAP_FLAG = 0x100 }; /* SIGTRAP after each instruction */
 #error "the runner and CMakeLists.txt leave this program out where a thread can't step itself"
 #endif
 
-enum { MOST_PAIRS = 5000000, LATE_STOPS = 20, TWIN_STOPS = 200, MOST_STOPS = 2000, TRIES = 4 };
+enum { MOST_PAIRS = 5000000, LATE_STOPS = 20, TWIN_STOPS = 200, MOST_STOPS = 2000, TRIES = 4, END_TRIES = 10 };
 enum stage { STOPPING, OTHER_FREES, GOES_ON, OTHER_FREES_AGAIN, DONE };
 
 /* Shared with the parent: how far the child came. */
@@ -107,14 +107,20 @@ int main(int argc, char **argv)
     /* SipHash's form checks the tail byte by byte: a stop among them sends it to look again, the next stop may not. */
     const char *options = getenv("MOAT_OPTIONS");
     bool bytewise = options != NULL && strstr(options, "siphash") != NULL;
-    long stale = 0, caught = 0, late = 0, at = 1, again = 0;
+    long stale = 0, caught = 0, late = 0, at = 1, again = 0, ends = 0;
     step("stops");
     for (; late < LATE_STOPS && at < (both ? MOST_STOPS : TWIN_STOPS); at++) {
         shared->stage = STOPPING;
         shared->reached = false;
         bool reported = child_reports(stop_once, &at, "moat: double-free");
-        if (!shared->reached)
+        /* Under `strict` free has more to do the more chunks are near: one that ended early isn't the longest. */
+        if (!shared->reached && ++ends == END_TRIES)
             break;
+        if (!shared->reached) {
+            at--;
+            continue;
+        }
+        ends = 0;
         if (reported != both)
             fail("stop %ld: %s, at stage %d", at, both ? "no report" : "a report", shared->stage);
         bool passed = both && !bytewise && shared->stage == OTHER_FREES_AGAIN && caught + late != 0;
