@@ -13,10 +13,7 @@ static size_t left_at(uintptr_t a, enum mo_side side)
     bool in_heap = a - mo_sealed.heap_base < mo_sealed.heap_size;
     if ((in_heap && (sizeof a == 8 || mo_granule_of(a)->class != 0)) || mo_pool_holds(a))
         return mo_bounds_left(a);
-    const struct mo_range *r = mo_index_find(a, side);
-    if (r == NULL || r->p == 0)
-        return SIZE_MAX;
-    return r->live && a - r->p <= r->n ? r->n - (a - r->p) : 0;
+    return mo_index_left(a, side);
 }
 
 void mo_read_checked(const char *function, const void *s, size_t n, const void *d)
@@ -27,7 +24,7 @@ void mo_read_checked(const char *function, const void *s, size_t n, const void *
 
 void mo_look(const char *function, uintptr_t a, size_t n, uintptr_t other, enum mo_side side)
 {
-    if (n == 0 || is_off(side) || n <= left_at(a, side))
+    if (n == 0 || is_off(side) || mo_index_fits(a, n, side) || n <= left_at(a, side))
         return;
     struct mo_given given = {function, side == MO_DST ? MO_ACCESS_WRITE : MO_ACCESS_READ, a, other, n, 0};
     mo_bounds_require(&given);

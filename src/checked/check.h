@@ -32,8 +32,7 @@ MO_RACY ptrdiff_t mo_load16(uintptr_t p)
 MO_INLINE bool mo_fits_slot(uintptr_t a, size_t n)
 {
     const struct mo_fits *f = &mo_checked.fits;
-    uintptr_t granule = mo_checked.granules + (a >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
-    unsigned class = ((const struct mo_granule *)granule)->class;
+    size_t class = mo_checked.granules[(a - mo_checked.heap_base) >> MO_GRANULE_SHIFT].class;
     /* From the first payload on, so that a header counts as the slot before it: past that one's end. What is before the
      * first payload comes out at the end of the slab's addresses, behind all slots: a guard is there. */
     uint32_t place = (uint32_t)(a - MO_FIT_FIRST) & f->mask[class];
@@ -41,11 +40,10 @@ MO_INLINE bool mo_fits_slot(uintptr_t a, size_t n)
     /* 0 bytes may be asked for where nothing can be read; and what is left is compared as a signed number. */
     if (mo_unlikely(i >= f->slots[class]) || mo_unlikely((ptrdiff_t)n <= 0))
         return sizeof a == 4 && class == 0 && !mo_index_may_hold(a);
-    ptrdiff_t stride = (ptrdiff_t)f->stride[class],
-              back = (ptrdiff_t)i * stride - (ptrdiff_t)place; /* to the payload */
+    ptrdiff_t back = (ptrdiff_t)i * f->stride[class] - (ptrdiff_t)place; /* to the payload */
     uintptr_t header = a + (uintptr_t)back - MO_HEADER;
-    ptrdiff_t room = back + stride - MO_HEADER - (ptrdiff_t)n; /* for slack */
-    return mo_likely(mo_load16(header + 2) <= room) && mo_likely(((mo_load8(header + 1) ^ class) & 63) == 0);
+    return mo_likely(mo_load16(header + 2) <= back + f->capacity[class] - (ptrdiff_t)n) &&
+           mo_likely(((mo_load8(header + 1) - class) & 63) == 0);
 }
 
 /* The same, or a is most likely not moat's. */

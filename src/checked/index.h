@@ -1,9 +1,11 @@
-/* Large chunks by address: what a checked function needs to know of a pointer that is in no slab.
+/* What a checked function needs to know of a pointer that is in no slab: may it be a large or a sampled chunk's, and
+ * which large chunk is it in.
  *
  * A sorted copy of the table of large mappings, those that wait included, written under that table's lock and read
  * without one: a reader sees by a counter that something has changed meanwhile, and reads again; a few times, as it may
  * be a signal's handler that has interrupted the writer. A thread keeps what it was told last, until the counter
- * changes, so that copies to one buffer, or to a stack that lies between large chunks, search once.
+ * changes, so that copies to one buffer, or to a stack that lies between large chunks, search once. A signal's handler
+ * of the thread may ask at any moment, and what is kept is then another place's: by its turn it is seen.
  */
 #ifndef MO_INDEX_H
 #define MO_INDEX_H
@@ -11,36 +13,53 @@
 #include "guard/pool.h"
 #include "mem/large.h"
 
-/* A part of the address space: a mapping, or what lies between two. */
-struct mo_range {
-    uintptr_t low, high;
-    uintptr_t p; /* the payload; 0: no large chunk */
-    size_t n;
-    uint32_t seen; /* the counter */
-    bool live;
+/* Addresses low to last. */
+struct mo_reach {
+    uintptr_t low, last;
 };
 
-/* All large mappings that there have been lie in it. Low is written last and read first. */
-extern uintptr_t mo_index_low MO_HIDDEN;
-extern size_t mo_index_span MO_HIDDEN;
+/* All large mappings that there have been, and the pool of sampled chunks, lie in the first: it only grows, so that
+ * whatever is read of it while it does, and in whichever order, covers what it did before. The second is the same, but
+ * reaches everywhere as long as a destination that is not moat's is not all that there is to find out. */
+extern struct mo_reach mo_index_reach[2] MO_HIDDEN;
+enum { MO_REACH_ANY, MO_REACH_ALONE };
+
+MO_RACY bool mo_index_reaches(const struct mo_reach *r, uintptr_t a)
+{
+    return mo_unlikely(a >= r->low) && mo_unlikely(a <= r->last);
+}
 
 MO_INLINE bool mo_index_may_hold(uintptr_t a)
 {
-    uintptr_t low = __atomic_load_n(&mo_index_low, __ATOMIC_ACQUIRE);
-    return mo_unlikely(a - low < __atomic_load_n(&mo_index_span, __ATOMIC_RELAXED)) || mo_pool_holds(a);
+    return mo_index_reaches(&mo_index_reach[MO_REACH_ANY], a);
 }
 
-/* Odd while it is written; and what this thread was told last, of destinations and of sources. */
+/* From now on the second is the first. */
+void mo_index_alone(void);
+
+/* What a thread was told last: `size` bytes at `from` are of a live large chunk, or of no chunk. */
+struct mo_kept {
+    uintptr_t from;
+    size_t size;
+    uint32_t seen; /* the counter then */
+    uint32_t turn; /* how often this has been written */
+    bool busy;     /* it is being written */
+};
+
+/* Odd while the table is written; and what this thread was told last, of destinations and of sources. */
 extern uint32_t mo_index_counter MO_HIDDEN;
-extern __thread struct mo_range mo_index_last[2] MO_HIDDEN;
+extern __thread struct mo_kept mo_index_kept[2] MO_HIDDEN;
 
 /* n bytes at a are inside of a large chunk, or it is between such: as far as this thread was told last. */
 MO_INLINE bool mo_index_fits(uintptr_t a, size_t n, unsigned which)
 {
-    const struct mo_range *r = &mo_index_last[which];
-    if (r->seen != __atomic_load_n(&mo_index_counter, __ATOMIC_ACQUIRE) || a - r->low >= r->high - r->low)
+    const volatile struct mo_kept *k = &mo_index_kept[which];
+    uint32_t turn = k->turn;
+    if (k->seen != __atomic_load_n(&mo_index_counter, __ATOMIC_ACQUIRE))
         return false;
-    return r->p == 0 || (r->live && a - r->p <= r->n && n <= r->n - (a - r->p));
+    size_t before = a - k->from, left;
+    bool outside = __builtin_sub_overflow(k->size, before, &left);
+    return mo_likely(!outside) && mo_likely(n <= left) && mo_likely(k->turn == turn);
 }
 
 /* The table, which names large chunks without being the program's, and what this thread was told last: for the search
@@ -48,7 +67,8 @@ MO_INLINE bool mo_index_fits(uintptr_t a, size_t n, unsigned which)
 const void *mo_index_table(void);
 void mo_index_forget(void);
 
-/* The part that a lies in; NULL when that can't be told now. which: two are kept, for destinations and sources. */
-const struct mo_range *mo_index_find(uintptr_t a, unsigned which);
+/* Bytes from a to the end of the large chunk that it is in, 0 when that one waits; SIZE_MAX: in none, or that can't be
+ * told now. which: what is told is kept for destinations or for sources. */
+size_t mo_index_left(uintptr_t a, unsigned which);
 
 #endif

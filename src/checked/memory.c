@@ -24,8 +24,9 @@ MO_CHECKED_FN void __explicit_bzero_chk(void *d, size_t n, size_t room);
  * does. The rest is out of line, so that no registers are saved. */
 MO_INLINE bool is_good(const void *d, size_t n)
 {
-    bool in_heap = (uintptr_t)d - mo_checked.heap_base < mo_checked.alone_size;
-    return mo_likely(in_heap ? mo_fits_slot((uintptr_t)d, n) : !mo_index_may_hold((uintptr_t)d) && mo_checked.alone);
+    if (mo_likely((uintptr_t)d - mo_checked.heap_base < mo_checked.alone_size))
+        return mo_fits_slot((uintptr_t)d, n);
+    return !mo_index_reaches(&mo_index_reach[MO_REACH_ALONE], (uintptr_t)d);
 }
 
 MO_INLINE bool is_good_far(const void *d, size_t n)

@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
+#include "checked/index.h"
 #include "front/front.h"
-#include "mem/heap.h"
+#include "mem/classes.h"
 
 /* Without libc: it may not be there yet. */
 static void *plain_move(char *d, const char *s, size_t n)
@@ -33,12 +34,12 @@ static void fill(void)
         const struct mo_class *k = &mo_sealed.classes[class];
         mo_checked.fits.inverse[class] = k->inverse;
         mo_checked.fits.mask[class] = (1u << k->span_shift) - 1;
-        mo_checked.fits.stride[class] = k->stride;
+        mo_checked.fits.stride[class] = (ptrdiff_t)k->stride;
+        mo_checked.fits.capacity[class] = (ptrdiff_t)mo_class_capacity(k);
         mo_checked.fits.slots[class] = k->slots;
     }
     mo_checked.both = what == MO_CHECK_BOTH;
-    mo_checked.granules =
-        (uintptr_t)mo_sealed.granules - (mo_sealed.heap_base >> MO_GRANULE_SHIFT) * sizeof(struct mo_granule);
+    mo_checked.granules = mo_sealed.granules;
     mo_checked.heap_base = mo_sealed.heap_base;
     __atomic_store_n(&mo_checked.heap_size[0], what != MO_CHECK_NOTHING ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);
     __atomic_store_n(&mo_checked.heap_size[1], what == MO_CHECK_BOTH ? mo_sealed.heap_size : 0, __ATOMIC_RELEASE);
@@ -46,6 +47,7 @@ static void fill(void)
         return;
     __atomic_store_n(&mo_checked.alone_size, mo_checked.heap_size[0], __ATOMIC_RELEASE);
     __atomic_store_n(&mo_checked.alone, true, __ATOMIC_RELEASE);
+    mo_index_alone();
 }
 
 static void seal(void)

@@ -32,8 +32,9 @@
  * load that knows the class. */
 struct mo_fits {
     uint64_t inverse[MO_CLASSES]; /* of the stride, see mo_slot_index */
-    uint32_t mask[MO_CLASSES];    /* bits of an address that are its place in its slab */
-    uint32_t stride[MO_CLASSES];
+    ptrdiff_t stride[MO_CLASSES];
+    ptrdiff_t capacity[MO_CLASSES]; /* the stride without a header */
+    uint32_t mask[MO_CLASSES];      /* bits of an address that are its place in its slab */
     uint32_t slots[MO_CLASSES];
 };
 enum { MO_FIT_FIRST = 2 * MO_HEADER }; /* where a slab's first payload is */
@@ -45,7 +46,7 @@ struct mo_checked {
     size_t heap_size[2]; /* by enum mo_side; 0 where option check says so */
     /* heap_size[MO_DST] where libc's functions are found and no sources checked: nothing else is left to do then. */
     size_t alone_size;
-    uintptr_t granules; /* where the one of address 0 would be */
+    const struct mo_granule *granules;
     bool alone;
     bool both;
 #ifndef MO_STATIC

@@ -3,6 +3,7 @@
 #include "diag/sealed.h"
 #include "guard/sampler.h"
 #include "mem/classes.h"
+#include "mem/large_table.h"
 
 enum {
     STEP = 64,    /* slots brought into use at once: their page tables are 5 KiB */
@@ -93,6 +94,7 @@ static bool reserve_locked(void)
         kinds[i].start += base;
     __atomic_store_n(&mo_pool_base, base, __ATOMIC_RELAXED); /* others compare with it as long as the size is 0 */
     __atomic_store_n(&mo_pool_size, size, __ATOMIC_RELEASE);
+    mo_large_watch(NULL, false);
     return true;
 }
 

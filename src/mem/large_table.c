@@ -57,10 +57,10 @@ void mo_large_check_locked(const struct mo_large *l)
 void mo_large_prove_locked(struct mo_large *entry)
 {
     entry->proof = proof_of(entry);
-    mo_large_watch_locked(entry, false);
+    mo_large_watch(entry, false);
 }
 
-__attribute__((weak)) void mo_large_watch_locked(const struct mo_large *l, bool deleted)
+__attribute__((weak)) void mo_large_watch(const struct mo_large *l, bool deleted)
 {
     (void)l;
     (void)deleted;
@@ -96,7 +96,7 @@ bool mo_large_insert_locked(const struct mo_large *l)
 void mo_large_delete_locked(struct mo_large *l)
 {
     size_t hole = (size_t)(l - mo_large_table.entries);
-    mo_large_watch_locked(l, true);
+    mo_large_watch(l, true);
     mo_large_table.entries[hole] = (struct mo_large){0};
     mo_large_table.used--;
     for (size_t i = (hole + 1) & (mo_large_table.room - 1); mo_large_table.entries[i].p != 0;

@@ -30,9 +30,10 @@ void mo_large_check_locked(const struct mo_large *l);
 /* The entry has been changed: its proof follows. */
 void mo_large_prove_locked(struct mo_large *entry);
 
-/* Called for every entry that has been written, and for every one that is about to be deleted. Does nothing:
- * libmoat-checked.so has one of its own, to keep an index. */
-void mo_large_watch_locked(const struct mo_large *l, bool deleted);
+/* Called for every entry that has been written, and for every one that is about to be deleted, under the table's lock;
+ * and without it once for NULL, when there is a pool of sampled chunks (guard/pool.h), before anything of that is given
+ * out. Does nothing: libmoat-checked.so has one of its own, to keep an index. */
+void mo_large_watch(const struct mo_large *l, bool deleted);
 
 bool mo_large_insert_locked(const struct mo_large *l) MO_CHECKED;
 void mo_large_delete_locked(struct mo_large *l);

@@ -226,10 +226,10 @@ MUTATIONS = [
     Mutation("P4", "the look at a heap's chunks at its end", ("heap_end",), (
         ("src/front/heaps.c", "    mo_check_shard(shard, DESTROY);\n", ""),)),
     Mutation("P17", "the look at what is left of a small chunk", ("P17",), (
-        ("src/checked/check.h", "mo_load16(header + 2) <= room)", "room < PTRDIFF_MAX)"),)),
+        ("src/checked/check.h", "mo_load16(header + 2) <= back + f->capacity[class] - (ptrdiff_t)n)",
+         "back < PTRDIFF_MAX)"),)),
     Mutation("P17", "the look at a header's class, which a freed one has not", ("P17",), (
-        ("src/checked/check.h", "((mo_load8(header + 1) ^ class) & 63) == 0", "(header & 7) == 0"),)),
+        ("src/checked/check.h", "((mo_load8(header + 1) - class) & 63) == 0", "(header & 7) == 0"),)),
     Mutation("P17", "the index of large chunks", ("P17",), (
-        ("src/checked/index.c", "    struct table *t = table;\n    size_t at =",
-         "    struct table *t = table;\n    if (l != NULL)\n        return;\n    size_t at ="),)),
+        ("src/checked/index.c", "        watch_locked(l, deleted);\n", "        (void)deleted;\n"),)),
 ]

@@ -90,11 +90,11 @@ int main(int argc, char **argv)
             const char *name;
             void *d;
             unsigned most; /* instructions */
-        } places[PLACES] = {{"heap", malloc(n), 35},
-                            {"heap, inside", (char *)malloc(n + 16) + 16, 35},
-                            {"stack", stack, 20},
-                            {"global", area, 20},
-                            {"large chunk", malloc(1 << 20), 44}};
+        } places[PLACES] = {{"heap", malloc(n), 31},
+                            {"heap, inside", (char *)malloc(n + 16) + 16, 31},
+                            {"stack", stack, 10},
+                            {"global", area, 8},
+                            {"large chunk", malloc(1 << 20), 36}};
         for (size_t j = 0; j < PLACES; j++) {
             /* The check does not depend on the length, and a large copy has many steps. */
             bool counted = n <= COUNTED_MOST;
