@@ -1,8 +1,9 @@
-/* getcwd and realpath: a smaller buffer than their size says (or than PATH_MAX) will do for a short path, so that it is
+/* getcwd, realpath and readlink: a smaller buffer than their size says (or than PATH_MAX) will do for a short path, so that it is
  * asked for elsewhere first where the chunk is smaller. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checked/check.h"
 
@@ -10,6 +11,10 @@ MO_CHECKED_FN char *getcwd(char *d, size_t n);
 MO_CHECKED_FN char *__getcwd_chk(char *d, size_t n, size_t bound);
 MO_CHECKED_FN char *realpath(const char *path, char *d);
 MO_CHECKED_FN char *__realpath_chk(const char *path, char *d, size_t bound);
+MO_CHECKED_FN ssize_t readlink(const char *path, char *d, size_t n);
+MO_CHECKED_FN ssize_t __readlink_chk(const char *path, char *d, size_t n, size_t bound);
+MO_CHECKED_FN ssize_t readlinkat(int fd, const char *path, char *d, size_t n);
+MO_CHECKED_FN ssize_t __readlinkat_chk(int fd, const char *path, char *d, size_t n, size_t bound);
 
 static char *take(const char *function, char *d, const char *found, const char *path)
 {
@@ -62,4 +67,47 @@ char *__realpath_chk(const char *path, char *d, size_t bound)
     if (mo_unlikely(bound < PATH_MAX))
         mo_real_fortify_failed();
     return realpath(path, d);
+}
+
+/* What a link says has no end, and may be cut. */
+static ssize_t take_link(const char *function, char *d, const char *found, ssize_t got, const char *path)
+{
+    if (got > 0) {
+        mo_write(function, d, (size_t)got, path);
+        (void)mo_real_move(d, found, (size_t)got);
+    }
+    return got;
+}
+
+ssize_t readlink(const char *path, char *d, size_t n)
+{
+    char elsewhere[PATH_MAX];
+    if (!MO_REAL_IS_FOUND(readlink))
+        mo_real_wait();
+    if (mo_likely(mo_room("readlink", d, n, path) >= n))
+        return MO_REAL(readlink)(path, d, n);
+    return take_link("readlink", d, elsewhere, MO_REAL(readlink)(path, elsewhere, mo_min(n, sizeof elsewhere)), path);
+}
+
+ssize_t __readlink_chk(const char *path, char *d, size_t n, size_t bound)
+{
+    mo_fortify(n, bound);
+    return readlink(path, d, n);
+}
+
+ssize_t readlinkat(int fd, const char *path, char *d, size_t n)
+{
+    char elsewhere[PATH_MAX];
+    if (!MO_REAL_IS_FOUND(readlinkat))
+        mo_real_wait();
+    if (mo_likely(mo_room("readlinkat", d, n, path) >= n))
+        return MO_REAL(readlinkat)(fd, path, d, n);
+    ssize_t got = MO_REAL(readlinkat)(fd, path, elsewhere, mo_min(n, sizeof elsewhere));
+    return take_link("readlinkat", d, elsewhere, got, path);
+}
+
+ssize_t __readlinkat_chk(int fd, const char *path, char *d, size_t n, size_t bound)
+{
+    mo_fortify(n, bound);
+    return readlinkat(fd, path, d, n);
 }

@@ -69,6 +69,8 @@ ssize_t __recv_chk(int, void *, size_t, size_t, int);
 ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
 char *__getcwd_chk(char *, size_t, size_t);
 char *__realpath_chk(const char *, char *, size_t);
+ssize_t __readlink_chk(const char *, char *, size_t, size_t);
+ssize_t __readlinkat_chk(int, const char *, char *, size_t, size_t);
 
 #define UNKNOWN ((size_t)-1) /* what a compiler says of a buffer that it does not know */
 #define W(p)    ((wchar_t *)(void *)(p))
@@ -102,6 +104,17 @@ static int open_fd(const struct call *c)
     int fd = open(c->raw, O_RDONLY);
     must(fd >= 0, "open");
     return fd;
+}
+
+/* A link that says n bytes. */
+static const char *link_of(const struct call *c)
+{
+    char to[MOST + 1];
+    memset(to, 'x', c->n);
+    to[c->n] = 0;
+    unlink(c->raw);
+    must(symlink(to, c->raw) == 0, "symlink");
+    return c->raw;
 }
 
 static void to_stdin(const struct call *c)
@@ -277,6 +290,10 @@ DO(recvmsg, struct msghdr m = {.msg_iov = places(c), .msg_iovlen = 2};
 DO(getcwd, must(getcwd(c->d, PATH_MAX) == c->d && strlen(c->d) == c->n - 1, "getcwd"))
 DO(f_getcwd, must(__getcwd_chk(c->d, PATH_MAX, UNKNOWN) == c->d && strlen(c->d) == c->n - 1, "getcwd"))
 DO(realpath, must(realpath(".", c->d) == c->d && strlen(c->d) == c->n - 1, "realpath"))
+DO(readlink, must(readlink(link_of(c), c->d, INT_MAX) == (ssize_t)c->n && c->d[c->n - 1] == 'x', "readlink"))
+DO(f_readlink, must(__readlink_chk(link_of(c), c->d, c->n, UNKNOWN) == (ssize_t)c->n, "readlink"))
+DO(readlinkat, must(readlinkat(AT_FDCWD, link_of(c), c->d, INT_MAX) == (ssize_t)c->n, "readlinkat"))
+DO(f_readlinkat, must(__readlinkat_chk(AT_FDCWD, link_of(c), c->d, c->n, UNKNOWN) == (ssize_t)c->n, "readlinkat"))
 DO(f_realpath, must(__realpath_chk(".", c->d, UNKNOWN) == c->d && strlen(c->d) == c->n - 1, "realpath"))
 
 #define MEMORY(name)                            \
@@ -409,5 +426,9 @@ const struct function functions[] = {
     F(FIXED, getcwd),
     FIXED(realpath),
     F(FIXED, realpath),
+    NO_SOURCE(readlink),
+    F(NO_SOURCE, readlink),
+    NO_SOURCE(readlinkat),
+    F(NO_SOURCE, readlinkat),
 };
 const size_t function_count = sizeof functions / sizeof functions[0];

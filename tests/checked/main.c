@@ -33,6 +33,7 @@ static void fill(char *s, size_t n, bool wide)
 
 static void write_file(const char *path, size_t n)
 {
+    unlink(path); /* a link perhaps */
     FILE *f = fopen(path, "w");
     for (size_t i = 0; f != NULL && i < n; i++)
         fputc('x', f);

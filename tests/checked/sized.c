@@ -1,6 +1,7 @@
 /* The checked functions that have a size, called with any: none at all, or more than there are addresses. */
 #include "cases.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -40,6 +41,8 @@ ssize_t __pread_chk(int, void *, size_t, off_t, size_t);
 ssize_t __recv_chk(int, void *, size_t, size_t, int);
 ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
 char *__getcwd_chk(char *, size_t, size_t);
+ssize_t __readlink_chk(const char *, char *, size_t, size_t);
+ssize_t __readlinkat_chk(int, const char *, char *, size_t, size_t);
 
 #define ANY  ((size_t)-1) /* what a compiler says of a buffer that it does not know */
 #define W(p) ((wchar_t *)(void *)(p))
@@ -82,6 +85,8 @@ static struct iovec *place(struct call *c)
     TAKES(recv, recv(c->fd[0], c->d, c->n, MSG_DONTWAIT))                                        \
     TAKES(recvfrom, recvfrom(c->fd[0], c->d, c->n, MSG_DONTWAIT, NULL, NULL))                    \
     TAKES(recvmsg, struct msghdr m = {.msg_iov = place(c), .msg_iovlen = 1}; recvmsg(-1, &m, 0)) \
+    TAKES(readlink, readlink("/proc/self/exe", c->d, c->n)) \
+    TAKES(readlinkat, readlinkat(AT_FDCWD, "/proc/self/exe", c->d, c->n)) \
     TAKES(getcwd, c->d == NULL ? NULL : getcwd(c->d, c->n))
 
 /* As Debian's binaries call them. */
@@ -109,6 +114,8 @@ static struct iovec *place(struct call *c)
     TAKES(pread, __pread_chk(c->fd[0], c->d, c->n, 0, ANY))                              \
     TAKES(recv, __recv_chk(c->fd[0], c->d, c->n, ANY, MSG_DONTWAIT))                     \
     TAKES(recvfrom, __recvfrom_chk(c->fd[0], c->d, c->n, ANY, MSG_DONTWAIT, NULL, NULL)) \
+    TAKES(readlink, __readlink_chk("/proc/self/exe", c->d, c->n, ANY)) \
+    TAKES(readlinkat, __readlinkat_chk(AT_FDCWD, "/proc/self/exe", c->d, c->n, ANY)) \
     TAKES(getcwd, c->d == NULL ? NULL : __getcwd_chk(c->d, c->n, ANY))
 
 #define PLAIN(function, ...)                     \
