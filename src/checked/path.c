@@ -1,5 +1,5 @@
-/* getcwd, realpath and readlink: a smaller buffer than their size says (or than PATH_MAX) will do for a short path, so that it is
- * asked for elsewhere first where the chunk is smaller. */
+/* getcwd, realpath and readlink: a smaller buffer than their size says (or than PATH_MAX) will do for a short path, so
+ * that it is asked for elsewhere first where the chunk is smaller. */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>

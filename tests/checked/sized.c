@@ -85,8 +85,8 @@ static struct iovec *place(struct call *c)
     TAKES(recv, recv(c->fd[0], c->d, c->n, MSG_DONTWAIT))                                        \
     TAKES(recvfrom, recvfrom(c->fd[0], c->d, c->n, MSG_DONTWAIT, NULL, NULL))                    \
     TAKES(recvmsg, struct msghdr m = {.msg_iov = place(c), .msg_iovlen = 1}; recvmsg(-1, &m, 0)) \
-    TAKES(readlink, readlink("/proc/self/exe", c->d, c->n)) \
-    TAKES(readlinkat, readlinkat(AT_FDCWD, "/proc/self/exe", c->d, c->n)) \
+    TAKES(readlink, readlink("/proc/self/exe", c->d, c->n))                                      \
+    TAKES(readlinkat, readlinkat(AT_FDCWD, "/proc/self/exe", c->d, c->n))                        \
     TAKES(getcwd, c->d == NULL ? NULL : getcwd(c->d, c->n))
 
 /* As Debian's binaries call them. */
@@ -114,8 +114,8 @@ static struct iovec *place(struct call *c)
     TAKES(pread, __pread_chk(c->fd[0], c->d, c->n, 0, ANY))                              \
     TAKES(recv, __recv_chk(c->fd[0], c->d, c->n, ANY, MSG_DONTWAIT))                     \
     TAKES(recvfrom, __recvfrom_chk(c->fd[0], c->d, c->n, ANY, MSG_DONTWAIT, NULL, NULL)) \
-    TAKES(readlink, __readlink_chk("/proc/self/exe", c->d, c->n, ANY)) \
-    TAKES(readlinkat, __readlinkat_chk(AT_FDCWD, "/proc/self/exe", c->d, c->n, ANY)) \
+    TAKES(readlink, __readlink_chk("/proc/self/exe", c->d, c->n, ANY))                   \
+    TAKES(readlinkat, __readlinkat_chk(AT_FDCWD, "/proc/self/exe", c->d, c->n, ANY))     \
     TAKES(getcwd, c->d == NULL ? NULL : __getcwd_chk(c->d, c->n, ANY))
 
 #define PLAIN(function, ...)                     \
