@@ -4,7 +4,7 @@ enum {
     FIRST_LIST = 16, /* entries of a bin's first lists */
     /* Open slabs of a bin from which on the pages of another one are made present by one call: a page fault each takes
      * twice as long (measured), and of one slab among that many little is lost when it is not all used. */
-    POPULATE_FROM = 8,
+    FILL_FROM = 8,
 };
 
 size_t mo_open_bytes, mo_spare_bytes;
@@ -113,8 +113,10 @@ static bool open_one_locked(struct mo_bin *b, int shard, unsigned class, struct 
     struct mo_slab *slab = mo_bin_slab(b, number, class, shard);
     /* A heap's slabs are needed again for another heap, which may need little of them. */
     bool again = (slab->flags & MO_SLAB_PURGED) != 0 && shard >= 0;
-    if (!mo_slab_open(slab, again || b->open_count >= POPULATE_FROM))
+    if (!mo_slab_open(slab, again || b->open_count >= FILL_FROM))
         return false;
+    if (b->open_count != 0) /* of the first one a process may need little */
+        mo_slab_fill(slab, k, 0);
     if (again)
         mo_spares_missed(k->slab_bytes);
     mo_list_remove(b->closed, &b->closed_count, number);
@@ -166,8 +168,11 @@ static size_t take_from_locked(struct mo_bin *b, struct mo_slab *slab, unsigned 
         mo_bin_loses_spare(b, k);
     if (mo_unlikely(slab->flags & MO_SLAB_LAZY))
         __atomic_store_n(&slab->flags, (uint8_t)(slab->flags & ~MO_SLAB_LAZY), __ATOMIC_RELAXED);
-    if (slab->free_count == 0)
+    if (slab->free_count == 0) {
+        unsigned first = slab->introduced;
         mo_slab_introduce(slab, k);
+        mo_slab_fill(slab, k, first);
+    }
     n = mo_min(n, slab->free_count);
     unsigned words = (slab->introduced + 63u) / 64;
     unsigned halvings = mo_log2(mo_max(mo_min(slab->free_count, MO_SLAB_STEP) / n, 1));

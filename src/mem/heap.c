@@ -13,6 +13,7 @@ enum {
     DIRECT_SLABS = 16384, /* on 32-bit: a GiB of the smallest slots, more of larger ones */
     PLACING_TRIES = 64,
     SMALLEST_SPAN = MO_GRANULE,
+    FILL_STRIDE = 512, /* largest slots whose pages come when they are introduced: eight to a page */
 };
 
 struct window {
@@ -361,7 +362,7 @@ bool mo_slab_agrees(uint32_t number, unsigned class, int shard)
     return g->class == class && g->shard == shard && (slab->base & (span - 1)) == 0 && g->slab == number;
 }
 
-bool mo_slab_open(struct mo_slab *slab, bool populate)
+bool mo_slab_open(struct mo_slab *slab, bool fill)
 {
     const struct mo_class *k = &mo_sealed.classes[slab->class];
     if (slab->class == MO_CLASS_ZERO) { /* addresses only */
@@ -385,9 +386,21 @@ bool mo_slab_open(struct mo_slab *slab, bool populate)
     if (!(slab->flags & MO_SLAB_BARE))
         __atomic_add_fetch(&guards, 1, __ATOMIC_RELAXED);
     slab->flags |= MO_SLAB_OPEN;
-    if (populate)
+    if (fill) {
+        slab->flags |= MO_SLAB_FILLED;
         mo_os_populate((void *)slab->base, k->slab_bytes);
+    }
     return true;
+}
+
+void mo_slab_fill(const struct mo_slab *slab, const struct mo_class *k, unsigned first)
+{
+    if (k->stride > FILL_STRIDE || slab->class == MO_CLASS_ZERO || (slab->flags & MO_SLAB_FILLED))
+        return;
+    uintptr_t page = mo_sealed.features.page, from = slab->base + (size_t)first * k->stride;
+    uintptr_t to = mo_align_up(slab->base + (size_t)slab->introduced * k->stride, page);
+    from = mo_align_down(from, page);
+    mo_os_populate((void *)from, mo_min(to - from, slab->base + k->slab_bytes - from));
 }
 
 /* One slab without markers. */
@@ -434,7 +447,8 @@ size_t mo_slabs_close(struct mo_slab *slab, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (!(slab[i].flags & MO_SLAB_OPEN))
             continue;
-        __atomic_store_n(&slab[i].flags, (uint8_t)((slab[i].flags & ~MO_SLAB_OPEN) | MO_SLAB_PURGED), __ATOMIC_RELAXED);
+        __atomic_store_n(&slab[i].flags, (uint8_t)((slab[i].flags & ~(MO_SLAB_OPEN | MO_SLAB_FILLED)) | MO_SLAB_PURGED),
+                         __ATOMIC_RELAXED);
         closed++;
     }
     __atomic_sub_fetch(&guards, closed, __ATOMIC_RELAXED);

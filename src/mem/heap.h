@@ -57,6 +57,7 @@ enum mo_slab_flags {
     MO_SLAB_BARE = 4,    /* opened without a guard: the budget of mappings is used up */
     MO_SLAB_PURGED = 8,  /* has been open before */
     MO_SLAB_LAZY = 16,   /* open and wholly free, its pages the kernel's to take when it needs them */
+    MO_SLAB_FILLED = 32, /* its pages were all made present when it was opened */
 };
 
 enum {
@@ -200,8 +201,12 @@ void mo_slab_introduce(struct mo_slab *slab, const struct mo_class *k);
  * either, or to a list of slabs, can't make slots of one slab be taken for another's. */
 bool mo_slab_agrees(uint32_t number, unsigned class, int shard) MO_CHECKED;
 
-/* Makes a slab's pages accessible; false without memory. populate: all of them will soon be written. */
-bool mo_slab_open(struct mo_slab *slab, bool populate) MO_CHECKED;
+/* Makes a slab's pages accessible; false without memory. fill: and present, as all of them will soon be written. */
+bool mo_slab_open(struct mo_slab *slab, bool fill) MO_CHECKED;
+
+/* Makes those pages of an open slab present that its slots from `first` on, those that were introduced last, lie in:
+ * small ones, of which any few touch all pages. */
+void mo_slab_fill(const struct mo_slab *slab, const struct mo_class *k, unsigned first);
 
 /* Makes the pages of slabs inaccessible and gives them back: one, or several that lie side by side behind markers, of
  * which some may be closed already. How many have been closed; 0 when the kernel could not take the pages back: they

@@ -337,6 +337,38 @@ Test(arena, purged_slabs_fault_and_come_back_zero)
     }
 }
 
+/* Pages of [at, at + size) that are present. */
+static size_t present(uintptr_t at, size_t size)
+{
+    static unsigned char pages[256];
+    size_t page = mo_sealed.features.page, count = 0;
+    cr_assert_leq(size / page, sizeof pages);
+    cr_assert_eq(mincore((void *)at, size, pages), 0);
+    for (size_t i = 0; i < size / page; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+Test(arena, pages_come_with_their_slots)
+{
+    static uintptr_t slots[3 * MO_SLAB_SLOTS];
+    size_t page = mo_sealed.features.page;
+    void *fresh = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool can = madvise(fresh, page, MADV_POPULATE_WRITE) == 0; /* Linux 5.14 */
+    mo_arena_purge();
+    for (unsigned class = MO_CLASS_FIRST; mo_sealed.classes[class].stride <= 512; class++) {
+        const struct mo_class *k = &mo_sealed.classes[class];
+        uint32_t opened = bin(0, class)->open_count;
+        size_t n = 0;
+        while (bin(0, class)->open_count < opened + 2)
+            take(0, class, &slots[n++], 1);
+        const struct mo_slab *slab = &mo_sealed.slabs[bin(0, class)->last_opened];
+        size_t bytes = mo_min(mo_align_up((size_t)slab->introduced * k->stride, page), k->slab_bytes);
+        cr_assert_eq(present(slab->base, bytes), can ? bytes / page : 1, "class %u", class);
+        mo_arena_put(class, OWNER, slots, n);
+    }
+}
+
 Test(arena, a_stale_pointer_into_a_purged_slab_faults)
 {
     enum { UNUSED = 46 }; /* a class of which nobody else holds a slot */
