@@ -36,6 +36,13 @@ MO_INLINE bool is_mine(uint32_t word)
     return (word & ~(uint32_t)MO_LOCK_FLAGS) == mo_lock_name();
 }
 
+#ifdef MO_HELGRIND /* tests/thread/helgrind: valgrind's tool is told, as it knows only pthread's locks */
+#include <valgrind/helgrind.h>
+#else
+#define ANNOTATE_RWLOCK_ACQUIRED(lock, is_write) (void)(lock)
+#define ANNOTATE_RWLOCK_RELEASED(lock, is_write) (void)(lock)
+#endif
+
 #ifdef MO_DEBUG
 /* The locks that this thread holds, but for those of no rank: the last one taken. */
 static __thread struct mo_lock *held __attribute__((tls_model("initial-exec")));
@@ -59,6 +66,7 @@ static void wants(const struct mo_lock *l)
 
 static void holds(struct mo_lock *l)
 {
+    ANNOTATE_RWLOCK_ACQUIRED(l, 1);
     if (l->rank == MO_RANK_NONE)
         return;
     l->below = held;
@@ -68,18 +76,23 @@ static void holds(struct mo_lock *l)
     held = l;
 }
 
-static void leaves(struct mo_lock *l)
+static void unlist(struct mo_lock *l)
 {
-    if (l->rank == MO_RANK_NONE)
-        return;
-    if (!is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED)))
-        out_of_order("moat: a lock is given back by a thread that does not hold it\n");
     if (l->above != NULL)
         l->above->below = l->below;
     else
         held = l->below;
     if (l->below != NULL)
         l->below->above = l->above;
+}
+
+static void leaves(struct mo_lock *l)
+{
+    if (l->rank != MO_RANK_NONE && !is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED)))
+        out_of_order("moat: a lock is given back by a thread that does not hold it\n");
+    if (l->rank != MO_RANK_NONE)
+        unlist(l);
+    ANNOTATE_RWLOCK_RELEASED(l, 1);
 }
 #else
 MO_INLINE void wants(const struct mo_lock *l)
