@@ -281,6 +281,11 @@ DEFINE_REPORT(write_after_free, MO_WRITE_AFTER_FREE)
 DEFINE_REPORT(mismatch, MO_MISMATCH)
 DEFINE_REPORT(metadata, MO_METADATA)
 
+void mo_lock_damaged(const struct mo_lock *l)
+{
+    mo_report_metadata("malloc", (uintptr_t)l, NULL, PTRDIFF_MIN, "a lock names no thread of this process");
+}
+
 void mo_panic(const char *what)
 {
     struct mo_case c = {.violation = MO_PANIC, .offset = PTRDIFF_MIN, .detail = what};

@@ -8,8 +8,12 @@
 
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64 /* 32-bit architectures that came after 2038 was thought of */
+typedef int64_t futex_time;
+#else
+typedef long futex_time;
 #endif
 
+enum { PATIENCE = 200 }; /* of an interrupted thread's fork, in milliseconds */
 enum { FREE = 0, WAITED = MO_LOCK_WAITED, KEPT = MO_LOCK_KEPT };
 
 uintptr_t mo_lock_forking;
@@ -31,6 +35,13 @@ MO_INLINE bool is_mine(uint32_t word)
 {
     return (word & ~(uint32_t)MO_LOCK_FLAGS) == mo_lock_name();
 }
+
+#ifdef MO_HELGRIND /* tests/thread/helgrind: valgrind's tool is told, as it knows only pthread's locks */
+#include <valgrind/helgrind.h>
+#else
+#define ANNOTATE_RWLOCK_ACQUIRED(lock, is_write) (void)(lock)
+#define ANNOTATE_RWLOCK_RELEASED(lock, is_write) (void)(lock)
+#endif
 
 #ifdef MO_DEBUG
 /* The locks that this thread holds, but for those of no rank: the last one taken. */
@@ -55,6 +66,7 @@ static void wants(const struct mo_lock *l)
 
 static void holds(struct mo_lock *l)
 {
+    ANNOTATE_RWLOCK_ACQUIRED(l, 1);
     if (l->rank == MO_RANK_NONE)
         return;
     l->below = held;
@@ -64,18 +76,23 @@ static void holds(struct mo_lock *l)
     held = l;
 }
 
-static void leaves(struct mo_lock *l)
+static void unlist(struct mo_lock *l)
 {
-    if (l->rank == MO_RANK_NONE)
-        return;
-    if (!is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED)))
-        out_of_order("moat: a lock is given back by a thread that does not hold it\n");
     if (l->above != NULL)
         l->above->below = l->below;
     else
         held = l->below;
     if (l->below != NULL)
         l->below->above = l->above;
+}
+
+static void leaves(struct mo_lock *l)
+{
+    if (l->rank != MO_RANK_NONE && !is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED)))
+        out_of_order("moat: a lock is given back by a thread that does not hold it\n");
+    if (l->rank != MO_RANK_NONE)
+        unlist(l);
+    ANNOTATE_RWLOCK_RELEASED(l, 1);
 }
 #else
 MO_INLINE void wants(const struct mo_lock *l)
@@ -123,8 +140,11 @@ bool mo_lock_for(struct mo_lock *l, unsigned milliseconds)
     enum { NAP = 5 };
     uint32_t since = mo_os_milliseconds();
     bool mine = mo_trylock(l);
-    for (; !mine && mo_os_milliseconds() - since < milliseconds; mine = mo_trylock(l))
+    /* Not more naps either: where a sandbox refuses the clock it stands still. */
+    for (unsigned naps = 0; !mine && naps < milliseconds && mo_os_milliseconds() - since < milliseconds; naps++) {
         mo_os_pause(NAP);
+        mine = mo_trylock(l);
+    }
     return mine;
 }
 
@@ -142,6 +162,35 @@ bool mo_trylock(struct mo_lock *l)
     return taken;
 }
 
+/* Waits while the word is that, for a second at most: false. */
+static bool sleep_on(struct mo_lock *l, uint32_t word)
+{
+    static const futex_time second[2] = {1, 0};
+    return syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, word, second, NULL, 0) == 0 || errno != ETIMEDOUT;
+}
+
+/* Whether the thread that the word names can be there: a living one's mark lies in memory that can be read. Bits of its
+ * address beyond the word's are tried out: 64 system calls on x86-64, and 5 ms of them where it is not there. Not its
+ * number, for which a sandbox may end the process, and which a forked child does not keep. */
+static bool holder_lives(uint32_t word)
+{
+    const uint64_t named = (uint64_t)1 << 41, most = (uint64_t)1 << 56;
+    uint64_t at = (uint64_t)(word / (2 * MO_LOCK_NAMED)) * (2 * MO_LOCK_CLOSEST);
+    if (!mo_os_readable(mo_os_self()))
+        return true; /* one cannot ask */
+    for (; at < most && at <= UINTPTR_MAX; at += named)
+        if (mo_os_readable((uintptr_t)at))
+            return true;
+    return false;
+}
+
+/* A write to the word, which others would wait for for ever. Twice: a thread of the same name may have been born after
+ * the holder's end. */
+static bool is_damaged(const struct mo_lock *l, uint32_t word)
+{
+    return !holder_lives(word) && __atomic_load_n(&l->word, __ATOMIC_RELAXED) == word && !holder_lives(word);
+}
+
 MO_COLD static void lock_slow(struct mo_lock *l, uint32_t name)
 {
     /* Critical sections are tens of nanoseconds: a short spin saves two system calls. */
@@ -153,10 +202,11 @@ MO_COLD static void lock_slow(struct mo_lock *l, uint32_t name)
     int saved = errno;
     while (!take(l, name | WAITED)) {
         uint32_t word = __atomic_fetch_or(&l->word, WAITED, __ATOMIC_RELAXED) | WAITED;
-        if (word != WAITED)
-            syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, word, NULL, NULL, 0);
-        else if (__atomic_compare_exchange_n(&l->word, &word, name | WAITED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            break; /* it had just been given back */
+        if (word == WAITED) { /* it has just been given back */
+            if (__atomic_compare_exchange_n(&l->word, &word, name | WAITED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+                break;
+        } else if ((word & MO_LOCK_NAMED) == 0 || (!sleep_on(l, word) && is_damaged(l, word)))
+            mo_lock_damaged(l);
     }
     errno = saved;
 }
@@ -166,8 +216,11 @@ void mo_lock(struct mo_lock *l)
     uint32_t name = mo_lock_name();
     wants(l);
     if (mo_unlikely(!take(l, name))) {
-        if (mo_lock_is_forking())
+        if (mo_lock_is_forking()) {
+            if (fork_state.interrupted) /* and may have given up on it */
+                mo_lock_fork_take(l);
             return;
+        }
         lock_slow(l, name);
     }
     holds(l);
@@ -191,7 +244,6 @@ void mo_lock_wake(struct mo_lock *l)
 
 void mo_lock_fork_look(struct mo_lock *l)
 {
-    enum { PATIENCE = 200 };
     if (is_mine(__atomic_load_n(&l->word, __ATOMIC_RELAXED))) {
         __atomic_fetch_or(&l->word, KEPT, __ATOMIC_RELAXED);
         fork_state.interrupted = true;
@@ -213,6 +265,7 @@ void mo_lock_fork_take(struct mo_lock *l)
 void mo_lock_fork_begin(void)
 {
     uintptr_t none = 0;
+    fork_state.patience = PATIENCE; /* anew, for the handlers: what was given up passes without its holder at last */
     if (mo_lock_is_forking())
         fork_state.outer++;
     else

@@ -178,17 +178,21 @@ bool mo_lock_is_forking(void); /* is it this thread? */
 /* What is done with each of a module's locks. */
 typedef void mo_lock_visit(struct mo_lock *l);
 
-enum { MO_LOCK_WAITED = 1, MO_LOCK_KEPT = 2, MO_LOCK_FLAGS = 3 }; /* there may be sleepers; held before its fork */
-extern uintptr_t mo_lock_forking;                                 /* which thread is, or 0; atomic */
+/* Of a lock's word: there may be sleepers; held before its fork; there is a holder, whose name the rest is. */
+enum { MO_LOCK_WAITED = 1, MO_LOCK_KEPT = 2, MO_LOCK_FLAGS = 3, MO_LOCK_NAMED = 4 };
+enum { MO_LOCK_CLOSEST = 2048 };  /* thread stacks, on which or beside which the marks lie, are no closer than this */
+extern uintptr_t mo_lock_forking; /* which thread is, or 0; atomic */
 extern __thread char mo_os_mark __attribute__((tls_model("initial-exec")));
 void mo_lock_wake(struct mo_lock *l);
 
-/* A thread's name. Thread stacks, on which or beside which the mark lies, are no closer than this. The fork of a thread
- * whose name is another's, as far away as 2^41 bytes, has less patience than it could. */
+/* Its word names nobody, or a thread that is not there: reports that and aborts. Whoever reports defines it (diag). */
+MO_COLD MO_NORETURN void mo_lock_damaged(const struct mo_lock *l);
+
+/* A thread's name. The fork of a thread whose name is another's, as far away as 2^41 bytes, has less patience than it
+ * could. */
 MO_INLINE uint32_t mo_lock_name(void)
 {
-    enum { CLOSEST = 2048, ALWAYS = 4 };
-    return (uint32_t)((uintptr_t)&mo_os_mark / CLOSEST * (MO_LOCK_FLAGS + 1)) | ALWAYS;
+    return (uint32_t)((uintptr_t)&mo_os_mark / MO_LOCK_CLOSEST * (MO_LOCK_FLAGS + 1)) | MO_LOCK_NAMED;
 }
 
 /* Lock and unlock with their short halves in the caller, for the few that are in a hurry. */

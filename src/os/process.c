@@ -301,9 +301,9 @@ bool mo_os_readable(uintptr_t at)
 {
     int saved = errno;
     /* The kernel copies the set before it looks at `how`, which is wrong: EINVAL when it could read, else EFAULT. No
-     * filter of system calls refuses this one. */
+     * filter of system calls refuses this one. At NULL there is no set, which is no fault. */
     long result = syscall(SYS_rt_sigprocmask, ~0, (void *)mo_align_down(at, 8), NULL, (size_t)8);
-    bool readable = result == 0 || errno == EINVAL;
+    bool readable = at >= 8 && (result == 0 || errno == EINVAL);
     errno = saved;
     return readable;
 }

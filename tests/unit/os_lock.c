@@ -172,3 +172,133 @@ Test(os_lock, a_fork_gives_back_what_it_took)
     mo_unlock(&held);
     cr_assert_eq(held.word, 0);
 }
+
+/* The name of a thread that is not there: its mark would lie in the first page, which is nobody's. */
+static uint32_t no_name = MO_LOCK_NAMED;
+
+static void wait_for_word(void *word)
+{
+    struct mo_lock l = {0};
+    l.word = *(const uint32_t *)word;
+    mo_lock(&l);
+}
+
+/* A write to the word of a lock ends in a report, not in a wait for ever: at once where it names nobody. (Whatever it
+ * names is there in the shadow memory of a sanitizer.) */
+Test(os_lock, damage_is_reported)
+{
+    static const char *const words[] = {"heap-metadata-corruption", "a lock names no thread"};
+    uint32_t nobody[] = {8, 1u << 31, 0x12345678u & ~7u, MO_LOCK_KEPT, MO_LOCK_KEPT | MO_LOCK_WAITED};
+    for (size_t i = 0; i < MO_ARRAY_LEN(nobody) + !SANITIZED; i++) {
+        struct child c = run_child(wait_for_word, i < MO_ARRAY_LEN(nobody) ? &nobody[i] : &no_name);
+        for (size_t j = 0; j < MO_ARRAY_LEN(words); j++)
+            expect_report(&c, words[j]);
+    }
+}
+
+/* Waited for alone is none: its holder has just given it back. */
+Test(os_lock, the_flag_alone_is_no_damage)
+{
+    struct mo_lock l = {0};
+    l.word = MO_LOCK_WAITED;
+    mo_lock(&l);
+    cr_assert_eq(l.word & ~(uint32_t)MO_LOCK_FLAGS, mo_lock_name());
+    mo_unlock(&l);
+    cr_assert_eq(l.word, 0);
+}
+
+/* A holder that is there may take as long as it wants. And who sleeps wakes although the flag that says so was lost. */
+Test(os_lock, a_living_holder_is_waited_for)
+{
+    pthread_t thread;
+    const struct timespec while_it_sleeps = {0, 100 * 1000 * 1000}, longer_than_a_look = {1, 200 * 1000 * 1000};
+    woken = 0;
+    mo_lock(&lock);
+    cr_assert_eq(pthread_create(&thread, NULL, wait_for_it, NULL), 0);
+    nanosleep(&longer_than_a_look, NULL);
+    cr_assert_eq(lock.word & MO_LOCK_WAITED, MO_LOCK_WAITED);
+    __atomic_fetch_and(&lock.word, ~(uint32_t)MO_LOCK_WAITED, __ATOMIC_RELAXED);
+    nanosleep(&while_it_sleeps, NULL);
+    mo_unlock(&lock);
+    pthread_join(thread, NULL);
+    cr_assert_eq(woken, 1);
+    cr_assert_eq(lock.word, 0);
+}
+
+static void *hold_for_a_while(void *l)
+{
+    const struct timespec while_it_is_given_up = {0, 300 * 1000 * 1000};
+    mo_lock(l);
+    __atomic_store_n(&question, ASKED, __ATOMIC_RELEASE);
+    nanosleep(&while_it_is_given_up, NULL);
+    mo_unlock(l);
+    return NULL;
+}
+
+/* The fork of a thread that holds a lock gives others up after a time; its handlers wait for these anew. */
+Test(os_lock, what_a_fork_gave_up_is_waited_for_again)
+{
+    pthread_t thread;
+    struct mo_lock held = {0}, other = {0};
+    question = WAITING;
+    cr_assert_eq(pthread_create(&thread, NULL, hold_for_a_while, &other), 0);
+    while (__atomic_load_n(&question, __ATOMIC_ACQUIRE) != ASKED)
+        sched_yield();
+    mo_lock(&held);
+    mo_lock_fork_look(&held);
+    mo_lock_fork_look(&other);
+    mo_lock_fork_take(&other);
+    mo_lock_fork_begin();
+    mo_lock(&other);
+    cr_expect_eq(other.word & ~(uint32_t)MO_LOCK_FLAGS, mo_lock_name());
+    mo_unlock(&other);
+    mo_lock_fork_end();
+    mo_lock_fork_give(&held);
+    mo_lock_fork_give(&other);
+    cr_assert_eq(other.word, 0);
+    mo_unlock(&held);
+    pthread_join(thread, NULL);
+}
+
+#ifdef MO_DEBUG
+static void lock_both(void *ranks)
+{
+    const uint32_t *rank = ranks;
+    struct mo_lock first = {0}, second = {0};
+    mo_lock_set_rank(&first, rank[0]);
+    mo_lock_set_rank(&second, rank[1]);
+    mo_lock(&first);
+    mo_lock(&second);
+    mo_unlock(&second);
+    mo_unlock(&first);
+}
+
+static void unlock_anothers(void *word)
+{
+    struct mo_lock l = MO_LOCK(MO_RANK_POOL);
+    l.word = *(const uint32_t *)word;
+    mo_unlock(&l);
+}
+
+/* A wrong order is noticed, without any wait for each other, and so is the one who gives back what is another's. */
+Test(os_lock, the_order_is_checked)
+{
+    static uint32_t right[][2] = {{MO_RANK_CACHES, MO_RANK_POOL},
+                                  {MO_RANK_BIN(3, 1), MO_RANK_BIN(3, 2)},
+                                  {MO_RANK_BIN(3, 5), MO_RANK_HEAP},
+                                  {MO_RANK_NONE, MO_RANK_NONE}};
+    static uint32_t wrong[][2] = {{MO_RANK_POOL, MO_RANK_CACHES},
+                                  {MO_RANK_BIN(3, 2), MO_RANK_BIN(3, 1)},
+                                  {MO_RANK_HEAP, MO_RANK_BIN(3, 5)},
+                                  {MO_RANK_LARGE, MO_RANK_LARGE}};
+    for (size_t i = 0; i < MO_ARRAY_LEN(right); i++)
+        cr_expect_eq(run_child(lock_both, right[i]).signal, 0, "right order %zu", i);
+    for (size_t i = 0; i < MO_ARRAY_LEN(wrong); i++) {
+        struct child c = run_child(lock_both, wrong[i]);
+        cr_expect(c.code != 0 && strstr(c.text, "one of its rank or a later") != NULL, "wrong order %zu: signal %d: %s",
+                  i, c.signal, c.text);
+    }
+    struct child c = run_child(unlock_anothers, &no_name);
+    cr_expect(c.code != 0 && strstr(c.text, "does not hold it") != NULL, "signal %d: %s", c.signal, c.text);
+}
+#endif

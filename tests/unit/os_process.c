@@ -305,3 +305,13 @@ Test(os_process, files_for_reports)
     unlink(other);
     unlink(path);
 }
+
+Test(os_process, what_is_readable)
+{
+    static const char here[16];
+    cr_expect(mo_os_readable((uintptr_t)here));
+    cr_expect_not(mo_os_readable(0));
+    cr_expect_not(mo_os_readable(7));
+    cr_expect_not(mo_os_readable(16));
+    cr_expect_not(mo_os_readable(UINTPTR_MAX));
+}
