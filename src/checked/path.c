@@ -1,6 +1,7 @@
 /* getcwd, realpath and readlink: a smaller buffer than their size says (or than PATH_MAX) will do for a short path, so
  * that it is asked for elsewhere first where the chunk is smaller. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,24 +70,26 @@ char *__realpath_chk(const char *path, char *d, size_t bound)
     return realpath(path, d);
 }
 
-/* What a link says has no end, and may be cut. */
-static ssize_t take_link(const char *function, char *d, const char *found, ssize_t got, const char *path)
+/* What a link says has no end, and may be cut. Apart, as readlink may be called on a signal handler's small stack. */
+MO_COLD static ssize_t link_elsewhere(const char *function, int fd, const char *path, char *d, size_t n)
 {
+    char elsewhere[PATH_MAX];
+    n = mo_min(n, sizeof elsewhere);
+    ssize_t got = fd == AT_FDCWD ? MO_REAL(readlink)(path, elsewhere, n) : MO_REAL(readlinkat)(fd, path, elsewhere, n);
     if (got > 0) {
         mo_write(function, d, (size_t)got, path);
-        (void)mo_real_move(d, found, (size_t)got);
+        (void)mo_real_move(d, elsewhere, (size_t)got);
     }
     return got;
 }
 
 ssize_t readlink(const char *path, char *d, size_t n)
 {
-    char elsewhere[PATH_MAX];
     if (!MO_REAL_IS_FOUND(readlink))
         mo_real_wait();
     if (mo_likely(mo_room("readlink", d, n, path) >= n))
         return MO_REAL(readlink)(path, d, n);
-    return take_link("readlink", d, elsewhere, MO_REAL(readlink)(path, elsewhere, mo_min(n, sizeof elsewhere)), path);
+    return link_elsewhere("readlink", AT_FDCWD, path, d, n);
 }
 
 ssize_t __readlink_chk(const char *path, char *d, size_t n, size_t bound)
@@ -97,13 +100,11 @@ ssize_t __readlink_chk(const char *path, char *d, size_t n, size_t bound)
 
 ssize_t readlinkat(int fd, const char *path, char *d, size_t n)
 {
-    char elsewhere[PATH_MAX];
     if (!MO_REAL_IS_FOUND(readlinkat))
         mo_real_wait();
     if (mo_likely(mo_room("readlinkat", d, n, path) >= n))
         return MO_REAL(readlinkat)(fd, path, d, n);
-    ssize_t got = MO_REAL(readlinkat)(fd, path, elsewhere, mo_min(n, sizeof elsewhere));
-    return take_link("readlinkat", d, elsewhere, got, path);
+    return link_elsewhere("readlinkat", fd, path, d, n);
 }
 
 ssize_t __readlinkat_chk(int fd, const char *path, char *d, size_t n, size_t bound)
