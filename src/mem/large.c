@@ -9,8 +9,9 @@ enum {
     GUARD_PAGES = 8,           /* most pages of a guard; at least 1, at random */
     ALIGN = 64,                /* of payloads */
     MOVE_PAGES_FROM = 1 << 20, /* below, copying is cheaper than moving page tables */
-    HUGE_PLACES = 8,           /* where huge pages may begin: as random as guards are long */
-    HUGE_PAGE = 2 << 20,       /* as x86-64 and aarch64 with 4 KiB pages have; elsewhere huge pages come by chance */
+    COPY_STEP = 1 << 20,
+    HUGE_PLACES = 8,     /* where huge pages may begin: as random as guards are long */
+    HUGE_PAGE = 2 << 20, /* as x86-64 and aarch64 with 4 KiB pages have; elsewhere huge pages come by chance */
 };
 
 /* Guarded by the table's lock. */
@@ -254,8 +255,14 @@ static bool copy(const struct mo_large *old, struct mo_large *now)
 {
     if (!open_middle(now))
         return false;
-    mo_os_populate((void *)now->open, now->p + old->n - now->open); /* a page fault each takes several times as long */
-    __builtin_memcpy((void *)now->p, (void *)old->p, old->n);
+    /* Pages are made present first, as page faults take several times as long: some at a time, as other threads may
+     * wait to map something meanwhile, and as then they are in the cache. */
+    for (size_t at = 0; at < old->n; at += COPY_STEP) {
+        size_t n = mo_min(old->n - at, COPY_STEP);
+        uintptr_t to = now->p + at, first = mo_align_down(to, mo_sealed.features.page);
+        mo_os_populate((void *)first, to + n - first);
+        __builtin_memcpy((void *)to, (void *)(old->p + at), n);
+    }
     return mo_large_put(old->p);
 }
 
