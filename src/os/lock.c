@@ -36,7 +36,7 @@ MO_INLINE bool is_mine(uint32_t word)
     return (word & ~(uint32_t)MO_LOCK_FLAGS) == mo_lock_name();
 }
 
-#ifdef MO_HELGRIND /* tests/thread/helgrind: valgrind's tool is told, as it knows only pthread's locks */
+#ifdef MO_HELGRIND /* tests/helgrind: valgrind's tool is told, as it knows only pthread's locks */
 #include <valgrind/helgrind.h>
 #else
 #define ANNOTATE_RWLOCK_ACQUIRED(lock, is_write) (void)(lock)
@@ -162,11 +162,16 @@ bool mo_trylock(struct mo_lock *l)
     return taken;
 }
 
-/* Waits while the word is that, for a second at most: false. */
+/* Waits while the word is that, for a second at most: false. A signal's handler ends the call, not the wait. */
 static bool sleep_on(struct mo_lock *l, uint32_t word)
 {
     static const futex_time second[2] = {1, 0};
-    return syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, word, second, NULL, 0) == 0 || errno != ETIMEDOUT;
+    for (uint32_t since = mo_os_milliseconds();;) {
+        if (syscall(SYS_futex, &l->word, FUTEX_WAIT_PRIVATE, word, second, NULL, 0) == 0 || errno == EAGAIN)
+            return true;
+        if (errno == ETIMEDOUT || mo_os_milliseconds() - since >= 1000)
+            return false;
+    }
 }
 
 /* Whether the thread that the word names can be there: a living one's mark lies in memory that can be read. Bits of its
@@ -184,11 +189,11 @@ static bool holder_lives(uint32_t word)
     return false;
 }
 
-/* A write to the word, which others would wait for for ever. Twice: a thread of the same name may have been born after
- * the holder's end. */
-static bool is_damaged(const struct mo_lock *l, uint32_t word)
+/* A write to the word, which others would wait for for ever. Twice, a second apart: the word may be of a holder that
+ * has ended since, and of a new thread in its place. */
+static bool is_damaged(struct mo_lock *l, uint32_t word)
 {
-    return !holder_lives(word) && __atomic_load_n(&l->word, __ATOMIC_RELAXED) == word && !holder_lives(word);
+    return !holder_lives(word) && !sleep_on(l, word) && !holder_lives(word);
 }
 
 MO_COLD static void lock_slow(struct mo_lock *l, uint32_t name)

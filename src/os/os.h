@@ -185,7 +185,8 @@ extern uintptr_t mo_lock_forking; /* which thread is, or 0; atomic */
 extern __thread char mo_os_mark __attribute__((tls_model("initial-exec")));
 void mo_lock_wake(struct mo_lock *l);
 
-/* Its word names nobody, or a thread that is not there: reports that and aborts. Whoever reports defines it (diag). */
+/* Its word names nobody, or a thread that is not there: reports that and ends the process. What the caller holds stays
+ * held: a handler of SIGABRT that allocates may wait for it. Whoever reports defines it (diag). */
 MO_COLD MO_NORETURN void mo_lock_damaged(const struct mo_lock *l);
 
 /* A thread's name. The fork of a thread whose name is another's, as far away as 2^41 bytes, has less patience than it

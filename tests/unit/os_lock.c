@@ -215,8 +215,9 @@ Test(os_lock, a_living_holder_is_waited_for)
     woken = 0;
     mo_lock(&lock);
     cr_assert_eq(pthread_create(&thread, NULL, wait_for_it, NULL), 0);
+    while ((__atomic_load_n(&lock.word, __ATOMIC_RELAXED) & MO_LOCK_WAITED) == 0)
+        sched_yield();
     nanosleep(&longer_than_a_look, NULL);
-    cr_assert_eq(lock.word & MO_LOCK_WAITED, MO_LOCK_WAITED);
     __atomic_fetch_and(&lock.word, ~(uint32_t)MO_LOCK_WAITED, __ATOMIC_RELAXED);
     nanosleep(&while_it_sleeps, NULL);
     mo_unlock(&lock);
@@ -225,12 +226,12 @@ Test(os_lock, a_living_holder_is_waited_for)
     cr_assert_eq(lock.word, 0);
 }
 
-static void *hold_for_a_while(void *l)
+static void *hold_until_it_is_given_up(void *l)
 {
-    const struct timespec while_it_is_given_up = {0, 300 * 1000 * 1000};
     mo_lock(l);
     __atomic_store_n(&question, ASKED, __ATOMIC_RELEASE);
-    nanosleep(&while_it_is_given_up, NULL);
+    while (__atomic_load_n(&mo_lock_forking, __ATOMIC_ACQUIRE) == 0)
+        sched_yield();
     mo_unlock(l);
     return NULL;
 }
@@ -241,13 +242,14 @@ Test(os_lock, what_a_fork_gave_up_is_waited_for_again)
     pthread_t thread;
     struct mo_lock held = {0}, other = {0};
     question = WAITING;
-    cr_assert_eq(pthread_create(&thread, NULL, hold_for_a_while, &other), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, hold_until_it_is_given_up, &other), 0);
     while (__atomic_load_n(&question, __ATOMIC_ACQUIRE) != ASKED)
         sched_yield();
     mo_lock(&held);
     mo_lock_fork_look(&held);
     mo_lock_fork_look(&other);
     mo_lock_fork_take(&other);
+    cr_assert_neq(other.word & ~(uint32_t)MO_LOCK_FLAGS, mo_lock_name());
     mo_lock_fork_begin();
     mo_lock(&other);
     cr_expect_eq(other.word & ~(uint32_t)MO_LOCK_FLAGS, mo_lock_name());
