@@ -109,7 +109,7 @@ static void stepped_copy(void)
 
 static void handler(void)
 {
-    enum { LOOK = 44, ROOM = 300 }; /* instructions, more than a look takes */
+    enum { ROOM = 300 }; /* instructions, more than a look takes */
     struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
     char *p = malloc(LARGE), *q = malloc(LARGE), *m = map_between(p);
     (void)!snprintf(p, INT_MAX, "%s", text); /* the loader has found it then */
@@ -119,7 +119,12 @@ static void handler(void)
     for (unsigned i = 0; i < 2; i++) {
         others = to[i];
         asked = 16;
-        for (act_at = 1; act_at <= LOOK; act_at++) {
+        act_at = 0;
+        destination = p;
+        copy();
+        stepped_copy();
+        unsigned all = steps; /* instructions of the copy, its look among them */
+        for (act_at = 1; act_at <= all; act_at++) {
             destination = p;
             copy(); /* which is kept */
             destination = p + LARGE - 8;

@@ -353,8 +353,11 @@ Test(arena, pages_come_with_their_slots)
 {
     static uintptr_t slots[3 * MO_SLAB_SLOTS];
     size_t page = mo_sealed.features.page;
-    void *fresh = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bool can = madvise(fresh, page, MADV_POPULATE_WRITE) == 0; /* Linux 5.14 */
+    char *fresh = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(fresh, MAP_FAILED);
+    /* Linux 5.14. Emulators say yes and do nothing, or have all pages present. */
+    bool can = madvise(fresh, page, MADV_POPULATE_WRITE) == 0 && present((uintptr_t)fresh, 2 * page) == 1;
+    munmap(fresh, 2 * page);
     mo_arena_purge();
     for (unsigned class = MO_CLASS_FIRST; mo_sealed.classes[class].stride <= 512; class++) {
         const struct mo_class *k = &mo_sealed.classes[class];
@@ -364,7 +367,7 @@ Test(arena, pages_come_with_their_slots)
             take(0, class, &slots[n++], 1);
         const struct mo_slab *slab = &mo_sealed.slabs[bin(0, class)->last_opened];
         size_t bytes = mo_min(mo_align_up((size_t)slab->introduced * k->stride, page), k->slab_bytes);
-        cr_assert_eq(present(slab->base, bytes), can ? bytes / page : 1, "class %u", class);
+        cr_assert(!can || present(slab->base, bytes) == bytes / page, "class %u", class);
         mo_arena_put(class, OWNER, slots, n);
     }
 }
