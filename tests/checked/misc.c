@@ -1,6 +1,7 @@
 /* What a checked function must let pass, and what it must not: no bytes, more bytes than there are addresses, sizes
  * that lie, overlapping areas, signal handlers, neighbours that come and go. Linked with libmoat-checked.so. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -284,6 +286,36 @@ static void in_a_handler(void)
     raise(SIGUSR1);
 }
 
+static void on_small_stack(void)
+{
+    char *p = malloc(100), from[] = "text";
+    memcpy(p, from, sizeof from);
+    (void)!readlink("/proc/self/exe", p, 100);
+    (void)!readlinkat(AT_FDCWD, "/proc/self/exe", p, 100);
+    (void)!read(-1, p, 100);
+    stpcpy(p, from);
+    free(p);
+}
+
+/* What a signal's handler may call must do with the stack that it may have. */
+static void little_stack(void)
+{
+    enum { SIZE = 65536, MOST = 2048 };
+    static unsigned char stack[SIZE] __attribute__((aligned(16)));
+    static ucontext_t here, there;
+    size_t unused = 0;
+    on_small_stack(); /* the loader has found all then, which takes more */
+    if (getcontext(&there) != 0)
+        abort();
+    there.uc_stack = (stack_t){.ss_sp = stack, .ss_size = SIZE};
+    there.uc_link = &here;
+    makecontext(&there, on_small_stack, 0);
+    swapcontext(&here, &there);
+    while (unused < SIZE && stack[unused] == 0)
+        unused++;
+    EXPECT(unused > SIZE - MOST && unused < SIZE);
+}
+
 int main(void)
 {
     child("zero lengths", zero_lengths, NULL);
@@ -302,6 +334,7 @@ int main(void)
     overlaps();
     answers();
     threads();
+    little_stack();
     printf("%u failures\n", failures);
     return failures != 0;
 }
