@@ -249,7 +249,7 @@ Test(os_lock, what_a_fork_gave_up_is_waited_for_again)
     mo_lock_fork_look(&held);
     mo_lock_fork_look(&other);
     mo_lock_fork_take(&other);
-    cr_assert_neq(other.word & ~(uint32_t)MO_LOCK_FLAGS, mo_lock_name());
+    cr_assert_neq(__atomic_load_n(&other.word, __ATOMIC_RELAXED) & ~(uint32_t)MO_LOCK_FLAGS, mo_lock_name());
     mo_lock_fork_begin();
     mo_lock(&other);
     cr_expect_eq(other.word & ~(uint32_t)MO_LOCK_FLAGS, mo_lock_name());
