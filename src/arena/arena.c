@@ -3,7 +3,7 @@
 enum {
     FIRST_LIST = 16, /* entries of a bin's first lists */
     /* Open slabs of a bin from which on the pages of another one are made present by one call: a page fault each takes
-     * twice as long (measured), and of one slab among that many little is lost when it is not all used. */
+     * several times as long, and of one slab among that many little is lost when it is not all used. */
     FILL_FROM = 8,
 };
 

@@ -397,10 +397,9 @@ void mo_slab_fill(const struct mo_slab *slab, const struct mo_class *k, unsigned
 {
     if (k->stride > FILL_STRIDE || slab->class == MO_CLASS_ZERO || (slab->flags & MO_SLAB_FILLED))
         return;
-    uintptr_t page = mo_sealed.features.page, from = slab->base + (size_t)first * k->stride;
-    uintptr_t to = mo_align_up(slab->base + (size_t)slab->introduced * k->stride, page);
-    from = mo_align_down(from, page);
-    mo_os_populate((void *)from, mo_min(to - from, slab->base + k->slab_bytes - from));
+    uintptr_t page = mo_sealed.features.page, slots = slab->base + MO_HEADER;
+    uintptr_t from = mo_align_down(slots + (size_t)first * k->stride, page);
+    mo_os_populate((void *)from, mo_align_up(slots + (size_t)slab->introduced * k->stride, page) - from);
 }
 
 /* One slab without markers. */
