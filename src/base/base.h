@@ -21,7 +21,8 @@
 #else
 #define MO_RACY MO_INLINE
 #endif
-#define MO_HIDDEN       __attribute__((visibility("hidden"))) /* of data that is declared: no look at its address */
+#define MO_HIDDEN       __attribute__((visibility("hidden")))   /* of data that is declared: no look at its address */
+#define MO_FORKED       __attribute__((section("moat_forked"))) /* data that forked children write: side by side */
 #define MO_COLD         __attribute__((cold, noinline))
 #define MO_NORETURN     __attribute__((noreturn))
 #define MO_CHECKED      __attribute__((warn_unused_result))

@@ -13,6 +13,12 @@ WEAK bool mo_extra_passes(size_t n, uintptr_t caller, uintptr_t frame)
     return false;
 }
 
+WEAK void mo_extra_afl(struct mo_options *o, mo_option_variable *variable)
+{
+    (void)o;
+    (void)variable;
+}
+
 WEAK void mo_extra_fill(void *p, size_t n)
 {
     (void)p;

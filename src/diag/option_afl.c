@@ -10,9 +10,10 @@ static const struct {
     const char *variable, *option;
     bool valued; /* the option's value is the variable's */
 } aliases[] = {
-    {"AFL_LD_LIMIT_MB=", "rss_limit_mb=", true},  {"AFL_LD_HARD_FAIL=", "allocator_may_return_null=no", false},
-    {"AFL_LD_VERBOSE=", "stats=exit", false},     {"AFL_ALIGNED_ALLOC=", "align=strict", false},
-    {"__AFL_PERSISTENT=", "sample_hot=4", false}, /* which AFL++ sets for targets with its loop */
+    {"AFL_LD_LIMIT_MB=", "rss_limit_mb=", true},
+    {"AFL_LD_HARD_FAIL=", "allocator_may_return_null=no", false},
+    {"AFL_LD_VERBOSE=", "stats=exit", false},
+    {"AFL_ALIGNED_ALLOC=", "align=strict", false},
 };
 
 void mo_options_take_afl(struct mo_options *o, mo_option_variable *variable, mo_option_complain *complain)
@@ -21,7 +22,7 @@ void mo_options_take_afl(struct mo_options *o, mo_option_variable *variable, mo_
         char word[64];
         struct mo_text t = {word, word + sizeof word - 1};
         const char *value = variable(aliases[i].variable);
-        if (value == NULL || (aliases[i].variable[0] == '_' && mo_extra_profile != MO_PROFILE_FUZZ))
+        if (value == NULL)
             continue;
         mo_text_string(&t, aliases[i].option);
         if (aliases[i].valued)
@@ -29,4 +30,5 @@ void mo_options_take_afl(struct mo_options *o, mo_option_variable *variable, mo_
         *t.at = '\0';
         (void)mo_options_parse(o, word, aliases[i].variable, complain);
     }
+    mo_extra_afl(o, variable);
 }

@@ -463,8 +463,9 @@ static void complain_on_stderr(const char *line, size_t n)
 /* What only libmoat-fuzz.so can do is not done in silence. */
 static void refuse_extra(const struct mo_options *o)
 {
-    static const char line[] = "moat: detect_leaks, malloc_fill and sample_hot need libmoat-fuzz.so";
-    if (mo_extra_profile != MO_PROFILE_FUZZ && (o->detect_leaks | o->max_malloc_fill_size | o->sample_hot) != 0)
+    static const char line[] = "moat: detect_leaks, fill, sample_hot and sample_forked need libmoat-fuzz.so";
+    if (mo_extra_profile != MO_PROFILE_FUZZ &&
+        (o->detect_leaks | o->max_malloc_fill_size | o->max_free_fill_size | o->sample_hot | o->sample_forked) != 0)
         complain_on_stderr(line, sizeof line - 1);
 }
 

@@ -22,8 +22,8 @@ char mo_report_last[REPORT_SIZE] __attribute__((used, visibility("default")));
 
 /* The thread that reports, and its process; 0 until there is one. It has the turn, unless it left its report by a jump
  * out of a handler or a callback, or ended there: then the turn is taken from it. */
-static long reporter, reporting_process;
-static struct mo_lock turn;
+static long reporter MO_FORKED, reporting_process MO_FORKED;
+static struct mo_lock turn MO_FORKED;
 static bool ending;  /* the process ends after the report that is being written */
 static bool out;     /* its text is out: what is left is the callback's, and the process's end */
 static bool at_once; /* the next report ends the process without abort */

@@ -18,7 +18,7 @@ static struct mo_random *shared_random;
 static struct mo_random *streams; /* those that are no thread's */
 static size_t stream_count;       /* 0 where the kernel wipes them in a forked child */
 static bool fork_alone;           /* the process that forks has this one thread */
-static unsigned forks;            /* from which this process comes */
+static unsigned forks MO_FORKED;  /* from which this process comes */
 
 /* In a forked child: its cache, until its first need. Children that call exec never touch it. */
 static __thread struct mo_cache *inherited __attribute__((tls_model("initial-exec")));

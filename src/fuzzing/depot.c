@@ -23,7 +23,7 @@ struct depot {
     uint64_t words[WORDS + SLACK];
 };
 
-static struct depot *depot; /* atomic */
+static struct depot *depot MO_FORKED; /* atomic; only read there */
 
 static struct depot *get_depot(void)
 {

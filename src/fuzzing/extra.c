@@ -7,12 +7,16 @@
 #include "api/names.h"
 #include "diag/sealed.h"
 #include "front/hot_names.h"
+#include "fuzzing/forks.h"
 #include "fuzzing/reuse.h"
 
 enum {
     CONTEXTS = 4096, /* places and sizes told apart, about half as many; those beyond them are always closed */
     PROBES = 16,
     ONE_IN = 512, /* behind the first ones: closed when it is freed */
+    /* under AFL++ */
+    OFTEN = 4,
+    FREE_FILL = 4096,
 };
 
 /* Open addressing by the whole key: which allocations are guarded must not depend on where things happen to lie. */
@@ -48,10 +52,28 @@ static uint32_t count(uint64_t key)
 bool mo_extra_passes(size_t n, uintptr_t caller, uintptr_t frame)
 {
     size_t hot = mo_sealed.options.sample_hot;
-    uint32_t before = hot != 0 ? count(mix(mix(mix(caller) + frame) + n) | 1) : 0;
+    uint64_t key = hot != 0 || mo_forks_counts() ? mix(mix(mix(caller) + frame) + n) : 0;
+    if (mo_forks_counts()) {
+        mo_reuse_next(mo_forks_is_hot(key));
+        return false;
+    }
+    uint32_t before = hot != 0 ? count(key | 1) : 0;
     bool many = hot != 0 && before >= hot && before % ONE_IN != ONE_IN - 1;
     mo_reuse_next(many);
     return many && n - 1 >= mo_sealed.features.page;
+}
+
+/* AFL++ sets the first for all targets, the second for those with its loop, where a child makes many runs. */
+void mo_extra_afl(struct mo_options *o, mo_option_variable *variable)
+{
+    if (variable("__AFL_SHM_ID=") != NULL) {
+        o->max_free_fill_size = FREE_FILL;
+        o->sample_forked = OFTEN;
+    }
+    if (variable("__AFL_PERSISTENT=") != NULL) {
+        o->sample_forked = 0;
+        o->sample_hot = OFTEN;
+    }
 }
 
 void mo_extra_fill(void *p, size_t n)

@@ -6,12 +6,13 @@
 #include "diag/sealed.h"
 #include "front/chunk.h"
 #include "front/guarded.h"
+#include "fuzzing/forks.h"
 
 enum { PATTERN = 128 }; /* bytes on each side of the payload, where there are so many; farther off are zeros */
 
-/* Oldest first. Under the pool's lock; so are the fields of a place that waits. */
-static struct mo_pool_slot *waiting[MO_REUSE_MOST];
-static size_t waiting_at, waiting_count, places, taken;
+/* Their numbers in the pool's table, oldest first. Under the pool's lock; so are the fields of a place that waits. */
+static uint32_t waiting[MO_REUSE_MOST] MO_FORKED;
+static size_t waiting_at MO_FORKED, waiting_count MO_FORKED, places MO_FORKED, taken MO_FORKED;
 
 static __thread bool wanted __attribute__((tls_model("initial-exec")));
 
@@ -25,20 +26,36 @@ static uintptr_t page_of(const struct mo_pool_slot *g)
     return mo_align_down(g->p, mo_sealed.features.page);
 }
 
-/* The first byte that is not zero of a waiting place, or of one that has just been given to a chunk: around the chunk,
- * or in all of the page. 0: none. */
+/* Bytes of a waiting place's payload that have option free_fill_byte. */
+static size_t filled(const struct mo_pool_slot *g)
+{
+    return mo_min(g->n, mo_sealed.options.max_free_fill_size);
+}
+
+/* The first of the bytes that is another; 0: none. */
+static uintptr_t other_byte(uintptr_t start, uintptr_t end, uint8_t byte)
+{
+    uint64_t word = byte * UINT64_C(0x0101010101010101);
+    mo_pair want = {word, word}, any = {0, 0};
+    uintptr_t at = start;
+    for (; at + sizeof any <= end; at += sizeof any)
+        any |= *(const mo_loose_pair *)at ^ want;
+    if (mo_likely((any[0] | any[1]) == 0))
+        start = at;
+    while (start < end && mo_load8(start) == byte)
+        start++;
+    return start < end ? start : 0;
+}
+
+/* The first byte of a waiting place that is not as its free left it: in and around the chunk, or in all of the page.
+ * 0: none. */
 static uintptr_t changed_byte(const struct mo_pool_slot *g, bool whole)
 {
     uintptr_t start = whole ? page_of(g) : g->open, end = start + (whole ? mo_sealed.features.page : g->open_size);
-    mo_pair any = {0, 0};
-    for (uintptr_t at = start; at + sizeof any <= end; at += sizeof any)
-        any |= *(const mo_loose_pair *)at;
-    any |= *(const mo_loose_pair *)(end - sizeof any);
-    if (mo_likely((any[0] | any[1]) == 0))
-        return 0;
-    while (mo_load8(start) == 0)
-        start++;
-    return start;
+    uintptr_t parts[] = {start, g->p, g->p + filled(g), end}, at = 0;
+    for (size_t i = 0; i + 1 < MO_ARRAY_LEN(parts) && at == 0; i++)
+        at = other_byte(parts[i], parts[i + 1], i == 1 ? (uint8_t)mo_sealed.options.free_fill_byte : 0);
+    return at;
 }
 
 MO_NORETURN static void report(const struct mo_pool_slot *g, uintptr_t at, const char *action)
@@ -46,7 +63,7 @@ MO_NORETURN static void report(const struct mo_pool_slot *g, uintptr_t at, const
     struct mo_report_chunk chunk;
     mo_guarded_describe(g, &chunk);
     mo_report_write_after_free(action, g->p, &chunk, at >= g->p ? (ptrdiff_t)(at - g->p) : -(ptrdiff_t)(g->p - at),
-                               "a freed chunk's page is kept zero until its reuse, and this byte is not");
+                               "a freed chunk's page must stay as it is until its reuse, and this byte did not");
 }
 
 /* As the pool does for chunks of one page; with less of the page's pattern. */
@@ -64,12 +81,13 @@ static void place(struct mo_pool_slot *g, size_t n, bool far)
 
 static struct mo_pool_slot *next_locked(bool *another)
 {
-    *another = waiting_count <= MO_REUSE_WAIT && places < MO_REUSE_MOST;
-    if (waiting_count <= MO_REUSE_WAIT) {
+    size_t wait = mo_forks_counts() ? MO_REUSE_WAIT_FORKED : MO_REUSE_WAIT;
+    *another = waiting_count <= wait && places < MO_REUSE_MOST;
+    if (waiting_count <= wait) {
         places += *another;
         return NULL;
     }
-    struct mo_pool_slot *g = waiting[waiting_at];
+    struct mo_pool_slot *g = &mo_pool_table[waiting[waiting_at]];
     waiting_at = (waiting_at + 1) % MO_REUSE_MOST;
     waiting_count--;
     taken++;
@@ -106,8 +124,9 @@ struct mo_pool_slot *mo_pool_take(size_t n, size_t align, struct mo_random *r)
     struct mo_pool_slot before = *g;
     uintptr_t at = changed_byte(g, false);
     if (mo_likely(at == 0)) {
-        place(g, n, mo_random_below(r, 100) >= mo_sealed.options.sample_left);
-        at = changed_byte(g, false);
+        memset((void *)g->p, 0, filled(g));
+        place(g, n, mo_pool_is_far(r));
+        at = other_byte(g->open, g->open + g->open_size, 0);
     }
     if (mo_unlikely(at != 0)) {
         before.state = MO_POOL_WAITING;
@@ -124,9 +143,10 @@ void mo_pool_retire(struct mo_pool_slot *g)
         return;
     }
     memset((void *)g->open, 0, g->open_size);
+    memset((void *)g->p, (int)mo_sealed.options.free_fill_byte, filled(g));
     mo_pool_lock();
     g->state = MO_POOL_WAITING;
-    waiting[(waiting_at + waiting_count++) % MO_REUSE_MOST] = g;
+    waiting[(waiting_at + waiting_count++) % MO_REUSE_MOST] = (uint32_t)(g - mo_pool_table);
     mo_pool_unlock();
 }
 
@@ -149,7 +169,7 @@ void mo_reuse_check(const char *action)
     if (!mo_pool_hold())
         return;
     for (size_t i = 0; i < waiting_count && at == 0; i++) {
-        g = waiting[(waiting_at + i) % MO_REUSE_MOST];
+        g = &mo_pool_table[waiting[(waiting_at + i) % MO_REUSE_MOST]];
         at = changed_byte(g, true);
     }
     mo_pool_unlock(); /* a handler of SIGABRT may allocate */

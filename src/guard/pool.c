@@ -31,15 +31,16 @@ struct kind {
 
 uintptr_t mo_pool_base;
 size_t mo_pool_size;
+uint32_t mo_pool_turn MO_FORKED;
 
 /* Guarded by pool_lock. */
-static struct mo_lock pool_lock = MO_LOCK(MO_RANK_POOL);
-static struct kind kinds[KINDS];
+static struct mo_lock pool_lock MO_FORKED = MO_LOCK(MO_RANK_POOL);
+static struct kind kinds[KINDS] MO_FORKED;
 static size_t kind_count;
 struct mo_pool_slot *mo_pool_table;
 struct mo_pool_stacks *mo_pool_stacks;
 static uint32_t *queue;
-static size_t live_bytes, live_count, taken, missed;
+static size_t live_bytes MO_FORKED, live_count MO_FORKED, taken MO_FORKED, missed MO_FORKED;
 static bool refused; /* no address space: there will be no pool */
 static bool frozen;  /* atomic */
 
@@ -271,7 +272,7 @@ struct mo_pool_slot *mo_pool_take_once(size_t n, size_t align, struct mo_random 
     if (g != NULL) {
         g->state = MO_POOL_BUSY;
         g->align = align > PLAIN ? (uint32_t)align : 0;
-        place(g, n, needs, mo_random_below(r, 100) >= mo_sealed.options.sample_left);
+        place(g, n, needs, mo_pool_is_far(r));
         live_bytes += g->open_size;
     }
     *(g != NULL ? &taken : &missed) += 1;
@@ -407,6 +408,15 @@ void mo_pool_unlock(void)
 bool mo_pool_hold(void)
 {
     return mo_lock_patiently(&pool_lock);
+}
+
+void mo_pool_prepare(void)
+{
+    mo_lock(&pool_lock);
+    struct kind *k = &kinds[0];
+    if (mo_pool_size != 0 && mo_sampler_is_dense() && k->used - k->fresh < SINGLY && k->used < k->slots)
+        extend_locked(k);
+    mo_unlock(&pool_lock);
 }
 
 void mo_pool_forked(void)

@@ -20,6 +20,7 @@
 #ifndef MO_POOL_H
 #define MO_POOL_H
 
+#include "diag/sealed.h"
 #include "mem/random.h"
 #include "os/os.h"
 #include "os/stack.h"
@@ -77,6 +78,14 @@ void mo_pool_freeze(void);
 extern uintptr_t mo_pool_base MO_HIDDEN;
 extern size_t mo_pool_size MO_HIDDEN;
 
+/* Which side a chunk lies on: by chance, and by the turn of a forked child (fuzzing/forks.h), else 0. */
+extern uint32_t mo_pool_turn MO_HIDDEN;
+
+MO_INLINE bool mo_pool_is_far(struct mo_random *r)
+{
+    return (mo_random_below(r, 100) + mo_pool_turn) % 100 >= mo_sealed.options.sample_left;
+}
+
 MO_INLINE bool mo_pool_holds(uintptr_t p)
 {
     if (MO_SMALL)
@@ -118,8 +127,9 @@ void mo_pool_locks(mo_lock_visit *visit);
 void mo_pool_lock(void);
 void mo_pool_unlock(void);
 
-/* In a forked child. */
+/* In a forked child. Prepare: before a fork, so that not each child makes guards for its first slots. */
 void mo_pool_forked(void);
+void mo_pool_prepare(void);
 
 /* Holds live slots as they are until the unlock; false when the lock is not to be had, as in a signal's handler. Next:
  * the first live slot from *at on, which becomes the place behind it; NULL behind the last. known: with those that a

@@ -172,6 +172,14 @@ void *mo_os_map_guarded(size_t size, const char *name)
     return p + page;
 }
 
+void *mo_os_map_shared(size_t size)
+{
+    int saved = errno;
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    errno = saved;
+    return p == MAP_FAILED ? NULL : p;
+}
+
 bool mo_os_open(void *p, size_t size)
 {
     return protect(p, size, PROT_READ | PROT_WRITE);

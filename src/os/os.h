@@ -34,6 +34,9 @@ void *mo_os_reserve(uintptr_t hint, size_t size, size_t align) MO_CHECKED;
 void *mo_os_map_guarded(size_t size, const char *name) MO_CHECKED;
 void mo_os_unmap_guarded(void *p, size_t size);
 
+/* The same, shared with forked children, without a guard. */
+void *mo_os_map_shared(size_t size) MO_CHECKED;
+
 /* From open to close mo_os_map_guarded maps side by side in one reservation of size bytes, while there is room, with an
  * inaccessible page between any two: small tables then share page tables, each of which costs as much as several pages,
  * and with markers (features.guard_install) one mapping. Only at start, by one thread. */

@@ -91,8 +91,8 @@ def test_options():
     expect(run("hot", "")[1] == "4 640 4\n", "places pass without the option")
     expect(run("hot", "", __AFL_PERSISTENT="1")[1] == "4 34 4\n", "AFL++'s variable counts for nothing")
     expect(run("hot", "sample_hot=0", __AFL_PERSISTENT="1")[1] == "4 640 4\n", "MOAT_OPTIONS does not win")
-    line = "moat: detect_leaks, malloc_fill and sample_hot need libmoat-fuzz.so\n"
-    for option in ("detect_leaks=1", "max_malloc_fill_size=1", "sample_hot=1"):
+    line = "moat: detect_leaks, fill, sample_hot and sample_forked need libmoat-fuzz.so\n"
+    for option in ("detect_leaks=1", "max_malloc_fill_size=1", "max_free_fill_size=1", "sample_hot=1", "sample_forked=1"):
         p = subprocess.run(["true"], env={"LD_PRELOAD": plain, "MOAT_OPTIONS": option}, capture_output=True, text=True,
                            check=True)
         expect(p.stderr == line, option, p.stderr)
@@ -111,6 +111,16 @@ def test_hot():
         # without the option each is met at the access
         for case in ("reused", "epoch", "exit"):
             wants(f"hot-{case}", "seed=7" + more, -11, "heap-use-after-free: a read at")
+
+
+def test_forks():
+    # By 128 children: near, that is, against the guard before it, each chunk lies in one or two of nine; what is freed
+    # is closed in the first and the ninth, and always where few of them allocate.
+    out = run("forks", "seed=5 sample_forked=4 max_free_fill_size=30 free_fill_byte=7")[1]
+    lines = [[int(n) for n in line.split()] for line in out.splitlines()]
+    expect(len(lines) == 9 and all(x[0] in (0, 64) for x in lines), "128 children are not alike", out)
+    expect(1 <= sum(x[0] == 64 for x in lines) <= 2, "a chunk does not change sides", out)
+    expect(all(x[1:] == ([60, -1, 2, 2] if i % 8 == 0 else [0, 7, 2, 2]) for i, x in enumerate(lines)), out)
 
 
 def test_depot():

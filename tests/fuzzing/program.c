@@ -437,6 +437,7 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(void);
     } cases[] = {{"epochs", epochs},
+                 {"forks", forks},
                  {"late-write", late_write},
                  {"filled", filled},
                  {"replay", replay},

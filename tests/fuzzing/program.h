@@ -6,4 +6,7 @@
 /* The cases whose names begin with "hot" (hot.c). */
 int hot_case(const char *name);
 
+/* forks.c */
+int forks(void);
+
 #endif

@@ -1,0 +1,69 @@
+/* The children of a fork server: which side of their pages chunks lie on, and option sample_forked. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+
+#include "program.h"
+
+enum { PERIOD = 128, PERIODS = 9 };
+
+APART static char *volatile_chunk(size_t n)
+{
+    char *volatile p = malloc(n);
+    return p;
+}
+
+static char before(void)
+{
+    volatile char *p = volatile_chunk(64);
+    return p[-1];
+}
+
+/* Freed memory: what it reads there, and that a stale write is found at the exit. */
+static char stale(size_t n, int writes)
+{
+    char *volatile p = volatile_chunk(n);
+    memset(p, 1, n);
+    free(p);
+    char read = p[5];
+    if (writes)
+        p[7] = 1;
+    return read;
+}
+
+/* Ends by the status that the child has read, or by a signal. */
+static int child_of(int i)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        int none = open("/dev/null", O_WRONLY);
+        dup2(none, STDERR_FILENO);
+        exit(i % 64 == 63 ? stale(41, 0) : i % 64 == 1 ? stale(40, 1) : i % 2 == 1 ? stale(40, 0) : before() * 0);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* A line for each 128 children: of 64 that read before a chunk how many ended by it; of 60 that read freed memory of a
+ * place that all have, how many by that, and what the last of the others read; of 2 that wrote to it; of 2 that read it
+ * in a place that few have. */
+int forks(void)
+{
+    for (int period = 0; period < PERIODS; period++) {
+        int near = 0, common = 0, written = 0, rare = 0, read = -1;
+        for (int i = 0; i < PERIOD; i++) {
+            int end = child_of(i);
+            int *count = i % 64 == 63 ? &rare : i % 64 == 1 ? &written : i % 2 == 1 ? &common : &near;
+            *count += end < 0;
+            read = count == &common && end >= 0 ? end : read;
+        }
+        printf("%d %d %d %d %d\n", near, common, read, written, rare);
+        fflush(stdout);
+    }
+    return 0;
+}
