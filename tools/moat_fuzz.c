@@ -21,6 +21,7 @@ struct campaign {
     const char *afl[WORDS_MOST]; /* further words for afl-fuzz */
     size_t afl_count;
     unsigned long cores;
+    bool seeded; /* by --option */
     char **target;
 };
 
@@ -112,6 +113,15 @@ static void count_leaks(const struct campaign *c)
         setenv("AFL_CRASH_EXITCODE", status, 0);
 }
 
+/* Each has choices of its own. The second one closes everything that is freed: it gets all that the others find new. */
+static const char *options_of(const struct campaign *c, unsigned long i)
+{
+    bool thorough = i == 1 && strstr(c->options, "sample_hot=") == NULL && strstr(c->options, "sample_forked=") == NULL;
+    const char *closes = thorough ? " sample_hot=0 sample_forked=0" : "";
+    return c->seeded ? target_text("%s%s", c->options, closes)
+                     : target_text("%s%s seed=%lu", c->options, closes, i + 1);
+}
+
 /* In a child: becomes afl-fuzz number i; the first one is the main one, and keeps the terminal. */
 static void become(const struct campaign *c, unsigned long i)
 {
@@ -146,9 +156,7 @@ static void become(const struct campaign *c, unsigned long i)
         all[j] = (char *)(size_t)words[j];
     memcpy(all + n, c->target, rest * sizeof *all);
     setenv("AFL_PRELOAD", c->library, 1); /* reaches the target alone */
-    /* The second one guards everything in persistent mode, too: it gets all that the others find new. */
-    bool thorough = i == 1 && strstr(c->options, "sample_hot=") == NULL;
-    setenv("MOAT_OPTIONS", thorough ? target_text("%s sample_hot=0", c->options) : c->options, 1);
+    setenv("MOAT_OPTIONS", options_of(c, i), 1);
     count_leaks(c);
     setenv("AFL_SKIP_CPUFREQ", "1", 0);
     setenv("AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES", "1", 0);
@@ -261,6 +269,7 @@ int moat_fuzz_main(int argc, char **argv)
             break;
         case OPTION_OPTION:
             bad = !check_option(optarg) || bad;
+            c.seeded = strncmp(optarg, "seed=", 5) == 0 || c.seeded;
             aligned = strncmp(optarg, "align=", 6) == 0 || aligned;
             add_option(&c, optarg);
             break;
