@@ -1,5 +1,5 @@
 #!/bin/bash
-# A short campaign: `moat fuzz` finds the planted overflow, read after free and double free of fuzz/examples, and
+# A short campaign: `moat fuzz` finds the planted overflow, underflow, read after free and double free of fuzz/examples, and
 # `moat triage` tells them apart.
 # check_fuzz.sh MOAT ROOT
 set -euo pipefail
@@ -16,25 +16,26 @@ fail()
 
 target()
 {
-    AFL_QUIET=1 afl-clang-fast -g -O1 -fno-builtin '-DONLY="ahi"' "$@" "$root/fuzz/examples/planted.c" >log 2>&1 ||
+    AFL_QUIET=1 afl-clang-fast -g -O1 -fno-builtin '-DONLY="afhi"' "$@" "$root/fuzz/examples/planted.c" >log 2>&1 ||
         fail "the target does not compile"
 }
 target -o planted
 target -DPERSISTENT -o persistent
 
 mkdir corpus
-printf 'a\002xyh\002xyi\002xy' >corpus/right
+printf 'a\002xyf\002xyh\002xyi\002xy' >corpus/right
 AFL_NO_AFFINITY=1 "$moat" fuzz -i corpus -o found -x "$root/fuzz/examples/planted.dict" -V 8 --afl -s --afl 7 \
     -- ./persistent >log 2>&1 || fail "moat fuzz ends by $?"
 grep -q "align=natural" found/moat-options || fail "the corpus was not found to do with align=natural"
 "$moat" triage found -- ./planted @@ >triaged 2>log
 cat triaged
-[ "$(wc -l <triaged)" -eq 3 ] || fail "not three bugs"
+[ "$(wc -l <triaged)" -eq 4 ] || fail "not four bugs"
 grep -qE '^double-free in free: free_twice planted\.c:[0-9]+ < parse .*inputs?, found/main/crashes/' triaged ||
     fail "no double free"
 grep -qE '^heap-buffer-overflow write: write_past planted\.c:[0-9]+ < parse ' triaged || fail "no overflow"
 grep -qE '^heap-use-after-free read: read_freed planted\.c:[0-9]+ < parse ' triaged || fail "no read after free"
-grep -qE '3 distinct bugs, 0 inputs without a crash$' log || fail "triage counts otherwise"
+grep -qE '^heap-buffer-overflow read: read_before planted\.c:[0-9]+ < parse ' triaged || fail "no read before a chunk"
+grep -qE '4 distinct bugs, 0 inputs without a crash$' log || fail "triage counts otherwise"
 
 # A persistent harness with epochs: what it loses is found, in the run that loses it, and told from the rest. No run
 # differs from another of the same input.

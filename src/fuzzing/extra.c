@@ -14,6 +14,9 @@ enum {
     CONTEXTS = 4096, /* places and sizes told apart, about half as many; those beyond them are always closed */
     PROBES = 16,
     ONE_IN = 512, /* behind the first ones: closed when it is freed */
+    /* chunks that live before a fork server's first child: all have guards, and of those beyond them one in so many */
+    BEFORE = 16384,
+    BEFORE_ONE_IN = 16,
     /* under AFL++ */
     OFTEN = 4,
     FREE_FILL = 4096,
@@ -48,6 +51,14 @@ static uint32_t count(uint64_t key)
     return 0;
 }
 
+/* What a fork server has before its first child: each child copies two page table entries for each guarded chunk. */
+static bool is_beyond(void)
+{
+    static uint32_t turn;
+    return mo_sealed.options.sample_forked != 0 && !mo_forks_counts() && *mo_pool_places.live_count >= BEFORE &&
+           __atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % BEFORE_ONE_IN != 0;
+}
+
 /* How deep the stack is tells calls of a wrapper of malloc apart, by who called it. */
 bool mo_extra_passes(size_t n, uintptr_t caller, uintptr_t frame)
 {
@@ -60,7 +71,7 @@ bool mo_extra_passes(size_t n, uintptr_t caller, uintptr_t frame)
     uint32_t before = hot != 0 ? count(key | 1) : 0;
     bool many = hot != 0 && before >= hot && before % ONE_IN != ONE_IN - 1;
     mo_reuse_next(many);
-    return many && n - 1 >= mo_sealed.features.page;
+    return (many && n - 1 >= mo_sealed.features.page) || is_beyond();
 }
 
 /* AFL++ sets the first for all targets, the second for those with its loop, where a child makes many runs. */

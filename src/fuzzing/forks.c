@@ -8,7 +8,7 @@
 #include "guard/sampler.h"
 
 enum {
-    PERIOD = 128,      /* children that are alike */
+    PERIOD = 64,       /* children that are alike */
     CLOSED_ONE_IN = 8, /* periods: in those all that is freed is closed */
     PLACES = 2000,     /* counters; a key has two of them, and is as rare as the lesser says */
 };

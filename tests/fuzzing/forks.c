@@ -7,9 +7,10 @@
 
 #include <sys/wait.h>
 
+#include "moat/moat.h"
 #include "program.h"
 
-enum { PERIOD = 128, PERIODS = 9 };
+enum { PERIOD = 64, PERIODS = 9 };
 
 APART static char *volatile_chunk(size_t n)
 {
@@ -49,9 +50,9 @@ static int child_of(int i)
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* A line for each 128 children: of 64 that read before a chunk how many ended by it; of 60 that read freed memory of a
- * place that all have, how many by that, and what the last of the others read; of 2 that wrote to it; of 2 that read it
- * in a place that few have. */
+/* A line for each 64 children: of 32 that read before a chunk how many ended by it; of 30 that read freed memory of a
+ * place that all have, how many by that, and what the last of the others read; of one that wrote to it; of one that
+ * read it in a place that few have. */
 int forks(void)
 {
     for (int period = 0; period < PERIODS; period++) {
@@ -65,5 +66,29 @@ int forks(void)
         printf("%d %d %d %d %d\n", near, common, read, written, rare);
         fflush(stdout);
     }
+    return 0;
+}
+
+/* How many of so many live chunks are guarded. */
+static size_t guarded(size_t count)
+{
+    struct moat_epoch e;
+    moat_epoch_begin();
+    for (size_t i = 0; i < count; i++)
+        (void)volatile_chunk(16);
+    moat_epoch_end(&e, sizeof e);
+    return (size_t)e.guarded_grown;
+}
+
+/* Many live chunks before the first child, and some of the child. */
+int before_forks(void)
+{
+    printf("%zu ", guarded(32384));
+    fflush(stdout);
+    if (fork() == 0) {
+        printf("%zu\n", guarded(1000));
+        exit(0);
+    }
+    wait(NULL);
     return 0;
 }

@@ -436,21 +436,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(void);
-    } cases[] = {{"epochs", epochs},
-                 {"forks", forks},
-                 {"late-write", late_write},
-                 {"filled", filled},
-                 {"replay", replay},
-                 {"churned", churned},
-                 {"two-search", two_search},
-                 {"stacks", stacks},
-                 {"read-only", read_only},
-                 {"held-file", held_file},
-                 {"closed-stderr", closed_stderr},
-                 {"deaf", deaf},
-                 {"signals", signals},
-                 {"many-guards", many_guards},
-                 {"renewed", renewed}};
+    } cases[] = {
+        {"epochs", epochs}, {"forks", forks},         {"before-forks", before_forks}, {"late-write", late_write},
+        {"filled", filled}, {"replay", replay},       {"churned", churned},           {"two-search", two_search},
+        {"stacks", stacks}, {"read-only", read_only}, {"held-file", held_file},       {"closed-stderr", closed_stderr},
+        {"deaf", deaf},     {"signals", signals},     {"many-guards", many_guards},   {"renewed", renewed}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(name, cases[i].name) == 0)
             return cases[i].run();

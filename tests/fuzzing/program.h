@@ -8,5 +8,6 @@ int hot_case(const char *name);
 
 /* forks.c */
 int forks(void);
+int before_forks(void);
 
 #endif
