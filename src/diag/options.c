@@ -442,9 +442,10 @@ void mo_options_load_from(struct mo_options *o, const char *compiled, const char
         (void)mo_options_parse(o, sources[i].text, sources[i].name, to);
 }
 
-/* What is another option in other units. */
+/* What is another option in other units, or another word for a value. */
 static void settle(struct mo_options *o)
 {
+    o->handle_segv %= MO_SEGV_WORDS; /* the address sanitizer's are numbers */
     enum { MIB_SHIFT = 20 };
     if (o->quarantine_size_mb != 0)
         o->large_quarantine_bytes = mo_min(o->quarantine_size_mb << MIB_SHIFT, MO_HIGHEST_RESERVE);

@@ -91,6 +91,8 @@ def test_options():
     expect(run("hot", "")[1] == "4 640 4\n", "places pass without the option")
     expect(run("hot", "", __AFL_PERSISTENT="1")[1] == "4 34 4\n", "AFL++'s variable counts for nothing")
     expect(run("hot", "sample_hot=0", __AFL_PERSISTENT="1")[1] == "4 640 4\n", "MOAT_OPTIONS does not win")
+    for value, report in ((0, ""), (1, "heap-buffer-overflow"), (2, "heap-buffer-overflow")):  # as asan's numbers
+        wants("hot-read", f"handle_segv={value} sample_left=0", -11, report)
     line = "moat: detect_leaks, fill, sample_hot and sample_forked need libmoat-fuzz.so\n"
     for option in ("detect_leaks=1", "max_malloc_fill_size=1", "max_free_fill_size=1", "sample_hot=1", "sample_forked=1"):
         p = subprocess.run(["true"], env={"LD_PRELOAD": plain, "MOAT_OPTIONS": option}, capture_output=True, text=True,
