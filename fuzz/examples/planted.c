@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct record {
@@ -223,6 +224,21 @@ static void parse(const unsigned char *at, size_t size)
     }
 }
 
+#ifdef CHILDREN /* each parses the same input, as a fork server's would; ends as the first one that crashes */
+static void fork_children(const unsigned char *input, size_t n)
+{
+    for (int i = 0, status; i < CHILDREN; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            parse(input, n);
+            exit(0);
+        }
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+            abort();
+    }
+}
+#endif
+
 #ifdef PERSISTENT
 __AFL_FUZZ_INIT();
 #endif
@@ -255,6 +271,9 @@ int main(int argc, char **argv)
     unsigned char good[4] = {input[0], 2, 'x', 'y'};
     for (size_t i = 0; i < WARM; i++)
         parse(good, sizeof good);
+#endif
+#ifdef CHILDREN
+    fork_children(input, n);
 #endif
     parse(input, n);
 #endif

@@ -412,7 +412,8 @@ bool mo_pool_hold(void)
 
 void mo_pool_prepare(void)
 {
-    mo_lock(&pool_lock);
+    if (!mo_pool_hold())
+        return;
     struct kind *k = &kinds[0];
     if (mo_pool_size != 0 && mo_sampler_is_dense() && k->used - k->fresh < SINGLY && k->used < k->slots)
         extend_locked(k);

@@ -446,6 +446,8 @@ bool mo_large_next_locked(size_t *at, struct mo_large *l)
 const char *mo_large_fault_locked(void)
 {
     size_t used = 0, live = 0;
+    if ((mo_large_table.used | live_count | mo_large_waiting.count) == 0) /* nor the table's */
+        return NULL;
     for (const struct mo_large *l = mo_large_table.entries; l < mo_large_table.entries + mo_large_table.room; l++) {
         if (l->p == 0)
             continue;

@@ -6,7 +6,7 @@
 
 enum { FIRST_TABLE = 256 }; /* entries */
 
-struct mo_large_table mo_large_table = {.lock = MO_LOCK(MO_RANK_LARGE)};
+struct mo_large_table mo_large_table MO_FORKED = {.lock = MO_LOCK(MO_RANK_LARGE)};
 static uint64_t hash_key;
 
 bool mo_large_table_start(struct mo_random *r)
