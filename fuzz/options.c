@@ -85,8 +85,8 @@ static int plain_word(const char *words, const char *value)
 static bool plain_form(const struct mo_option_info *option, const char *value)
 {
     const char *colon = strrchr(value, ':');
-    bool stats = strcmp(option->name, "stats") == 0;
-    if (option->values == NULL || value[0] == '\0')
+    bool stats = strcmp(mo_option_name(option), "stats") == 0;
+    if (*mo_option_values(option) == '\0' || value[0] == '\0')
         return true;
     if (value[0] != '/')
         return plain_word(stats ? "off|exit" : "none", value) >= 0;
@@ -125,7 +125,7 @@ static bool plain_apply(struct mo_options *o, char *word)
         size_t *to = (size_t *)(void *)((char *)o + option->offset);
         unsigned __int128 v;
         int index;
-        if (strcmp(word, option->name) != 0)
+        if (strcmp(word, mo_option_name(option)) != 0)
             continue;
         if (value == NULL)
             return false;
@@ -143,7 +143,7 @@ static bool plain_apply(struct mo_options *o, char *word)
             *to = (size_t)index % 2;
             return true;
         case MO_OPTION_ENUM:
-            index = plain_word(option->values, value);
+            index = plain_word(mo_option_values(option), value);
             if (index < 0)
                 return false;
             *to = (size_t)index;
@@ -191,7 +191,7 @@ static void check_values(const struct mo_options *o, const char *text)
     for (size_t i = 0; i < mo_option_count; i++) {
         const struct mo_option_info *option = &mo_option_table[i];
         const size_t *value = (const size_t *)(const void *)((const char *)o + option->offset);
-        mo_text_string(&t, option->name);
+        mo_text_string(&t, mo_option_name(option));
         mo_text_string(&t, "=");
         if (option->kind == MO_OPTION_TEXT)
             mo_text_string(&t, (const char *)value);

@@ -95,7 +95,8 @@ static void show(const struct mo_option_info *option)
                                         [MO_OPTION_BYTES] = "BYTES",
                                         [MO_OPTION_ENUM] = NULL,
                                         [MO_OPTION_TEXT] = "TEXT"};
-    printf("%s=%s\n", option->name, option->kind == MO_OPTION_ENUM ? option->values : units[option->kind]);
+    printf("%s=%s\n", mo_option_name(option),
+           option->kind == MO_OPTION_ENUM ? mo_option_values(option) : units[option->kind]);
     printf("%*s", INDENT, "");
     wrap(words_of(option)->help, INDENT);
     printf("%*sdefault: %s", INDENT, "", value_text(option, option->of_profile[0]));
@@ -166,7 +167,7 @@ static void markdown_start(void)
 
 static void markdown_row(const struct mo_option_info *option)
 {
-    printf("| [`%s`](#%s) |", option->name, option->name);
+    printf("| [`%s`](#%s) |", mo_option_name(option), mo_option_name(option));
     for (size_t p = 0; p < MO_PROFILES; p++)
         printf(" %s |", value_text(option, option->of_profile[p]));
     printf(" %s |\n", allowed_text(option));
@@ -179,7 +180,7 @@ static void markdown_section(const struct mo_option_info *option)
                                         [MO_OPTION_BYTES] = "Bytes",
                                         [MO_OPTION_ENUM] = "A word",
                                         [MO_OPTION_TEXT] = "A text"};
-    printf("\n### %s\n\n%s: %s.\n\n- Default: %s", option->name, kinds[option->kind], words_of(option)->help,
+    printf("\n### %s\n\n%s: %s.\n\n- Default: %s", mo_option_name(option), kinds[option->kind], words_of(option)->help,
            value_text(option, option->of_profile[0]));
     for (size_t p = 1; p < MO_PROFILES; p++)
         if (option->of_profile[p] != option->of_profile[0])

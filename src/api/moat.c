@@ -31,7 +31,7 @@ MO_EXPORT int moat_option(const char *name, size_t *value)
         return 0;
     }
     for (size_t i = 0; i < mo_option_count; i++) {
-        if (strcmp(name, mo_option_table[i].name) == 0) {
+        if (strcmp(name, mo_option_name(&mo_option_table[i])) == 0) {
             const char *at = (const char *)&mo_sealed.options + mo_option_table[i].offset;
             if (mo_option_table[i].kind == MO_OPTION_TEXT)
                 *value = strlen(at);

@@ -40,7 +40,7 @@ void mo_option_text_value(struct mo_text *t, const struct mo_option_info *option
         mo_text_string(t, value != 0 ? "yes" : "no");
         break;
     case MO_OPTION_ENUM:
-        text_words(t, option->values, value);
+        text_words(t, mo_option_values(option), value);
         break;
     case MO_OPTION_BYTES:
         text_bytes(t, value);
@@ -57,8 +57,8 @@ void mo_option_text_allowed(struct mo_text *t, const struct mo_option_info *opti
 {
     if (option->kind == MO_OPTION_BOOL) {
         mo_text_string(t, "yes, no");
-    } else if (option->values != NULL) {
-        text_words(t, option->values, SIZE_MAX);
+    } else if (*mo_option_values(option) != '\0') {
+        text_words(t, mo_option_values(option), SIZE_MAX);
     } else if (option->kind == MO_OPTION_TEXT) {
         mo_text_string(t, "up to ");
         mo_text_decimal(t, option->highest);
@@ -99,7 +99,7 @@ const char *mo_option_nearest(const char *word, size_t n)
     const char *nearest = NULL;
     unsigned least = n < 4 ? 2 : n < 9 ? 3 : 4; /* from this distance on a guess would be noise */
     for (size_t i = 0; i <= mo_option_count; i++) {
-        const char *name = i < mo_option_count ? mo_option_table[i].name : "profile";
+        const char *name = i < mo_option_count ? mo_option_name(&mo_option_table[i]) : "profile";
         unsigned d = distance(word, n, name);
         if (d < least) {
             least = d;

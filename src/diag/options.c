@@ -1,4 +1,4 @@
-/* Options: the table, the parser, the sources. What a word looks like as text is in option_text.c. */
+/* Options: the parser, the sources. The table is in option_table.c, what a word looks like as text in option_text.c. */
 #include "diag/options.h"
 
 #include <string.h>
@@ -8,44 +8,6 @@
 #include "diag/report.h"
 #include "moat/moat.h"
 #include "os/os.h"
-
-#define ENTRY(name, kind, values, lowest, highest, ...) \
-    {#name, values, {__VA_ARGS__}, lowest, highest, offsetof(struct mo_options, name), kind},
-#define OPTION_BOOL(name, production, strict, fuzz, embedded, help, cost) \
-    ENTRY(name, MO_OPTION_BOOL, NULL, 0, 1, production, strict, fuzz, embedded)
-#define OPTION_SIZE(name, production, strict, fuzz, embedded, lowest, highest, unit, help, cost) \
-    ENTRY(name, MO_OPTION_##unit, NULL, lowest, highest, production, strict, fuzz, embedded)
-/* The words bound an enum's values, so lowest and highest say nothing. */
-#define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost) \
-    ENTRY(name, MO_OPTION_ENUM, values, 0, 0, production, strict, fuzz, embedded)
-#define OPTION_TEXT(name, size, values, help, cost) ENTRY(name, MO_OPTION_TEXT, values, 0, (size)-1, 0)
-
-const struct mo_option_info mo_option_table[] = {
-#include "diag/options.def"
-};
-
-#undef OPTION_BOOL
-#undef OPTION_SIZE
-#undef OPTION_ENUM
-#undef OPTION_TEXT
-#undef ENTRY
-
-const size_t mo_option_count = MO_ARRAY_LEN(mo_option_table);
-const char *const mo_profile_names[MO_PROFILES] = {"production", "strict", "fuzz", "embedded"};
-
-/* mo_option_table describes each member once: none is between two others but for those of options.def. */
-#define OPTION_BOOL(name, ...)       +sizeof(size_t)
-#define OPTION_SIZE(name, ...)       +sizeof(size_t)
-#define OPTION_ENUM(name, ...)       +sizeof(size_t)
-#define OPTION_TEXT(name, size, ...) +(size)
-_Static_assert(sizeof(struct mo_options) == sizeof(size_t)
-#include "diag/options.def"
-                   ,
-               "struct mo_options has a member that options.def does not list");
-#undef OPTION_BOOL
-#undef OPTION_SIZE
-#undef OPTION_ENUM
-#undef OPTION_TEXT
 
 /* One name=value as it stands in the text. */
 struct word {
@@ -137,7 +99,7 @@ const struct mo_option_info *mo_option_find(const char *name, size_t n)
 {
     struct word w = {name, NULL, n, 0};
     for (size_t i = 0; i < mo_option_count; i++)
-        if (name_is(&w, mo_option_table[i].name))
+        if (name_is(&w, mo_option_name(&mo_option_table[i])))
             return &mo_option_table[i];
     return NULL;
 }
@@ -226,7 +188,7 @@ bool mo_option_read(const struct mo_option_info *option, const char *text, size_
     if (option->kind == MO_OPTION_BOOL)
         return read_bool(text, n, result);
     if (option->kind == MO_OPTION_ENUM)
-        return read_enum(text, n, option->values, result);
+        return read_enum(text, n, mo_option_values(option), result);
     uint64_t v;
     if (!read_number(text, n, option->kind == MO_OPTION_BYTES, &v) || v < option->lowest || v > option->highest)
         return false;
@@ -342,9 +304,10 @@ size_t mo_options_path(const char *text, size_t n, size_t *path)
 static bool has_form(const struct mo_option_info *option, const char *text, size_t n)
 {
     size_t path, number = mo_options_path(text, n, &path);
-    if (option->values == NULL || n == 0)
+    const char *values = mo_option_values(option);
+    if (*values == '\0' || n == 0)
         return true;
-    return path != 0 ? number != 0 || option->values[0] == 'n' : read_enum(text, n, option->values, &path);
+    return path != 0 ? number != 0 || *values == 'n' : read_enum(text, n, values, &path);
 }
 
 /* Sets an option; false, and its value as before, when the n bytes at text are not allowed. */

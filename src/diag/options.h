@@ -57,15 +57,21 @@ struct mo_options {
 
 /* What an option may be; the table is made from options.def, whose help and cost only the command `moat` has. */
 enum mo_option_kind { MO_OPTION_BOOL, MO_OPTION_COUNT, MO_OPTION_BYTES, MO_OPTION_ENUM, MO_OPTION_TEXT };
+/* Without pointers: what the loader does not have to write to stays in pages that all processes share. */
 struct mo_option_info {
-    const char *name;
-    const char *values;             /* enum words separated by |, or NULL */
     size_t of_profile[MO_PROFILES]; /* default in each profile */
     size_t lowest, highest;         /* of a text: bytes */
-    size_t offset;                  /* of the member in struct mo_options */
-    enum mo_option_kind kind;
+    uint16_t name, values;          /* places of its texts: ask mo_option_name and mo_option_values */
+    uint16_t offset;                /* of the member in struct mo_options */
+    uint8_t kind;                   /* enum mo_option_kind */
 };
 extern const struct mo_option_info mo_option_table[];
+
+const char *mo_option_name(const struct mo_option_info *option);
+
+/* Enum words separated by |, or an empty text. */
+const char *mo_option_values(const struct mo_option_info *option);
+
 extern const size_t mo_option_count;
 extern const char *const mo_profile_names[MO_PROFILES];
 

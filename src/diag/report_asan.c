@@ -17,7 +17,7 @@ static void hex(struct mo_text *t, const char *before, uint64_t v)
 /* The sanitizer's word in the first line and the summary. */
 static const char *bug(const struct mo_case *c)
 {
-    return c->violation == MO_FAULT_WILD ? "SEGV" : mo_violation_texts[c->violation].name;
+    return c->violation == MO_FAULT_WILD ? "SEGV" : mo_case_text(c, MO_CASE_NAME);
 }
 
 static uintptr_t first_pc(const struct mo_case *c)

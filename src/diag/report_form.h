@@ -23,10 +23,7 @@ enum mo_violation {
 };
 
 /* What people read about each kind: the sentence is "<action> <finding> <address><ending>". */
-struct mo_violation_text {
-    const char *name, *finding, *ending, *usually, *next;
-};
-extern const struct mo_violation_text mo_violation_texts[];
+enum mo_case_part { MO_CASE_NAME, MO_CASE_FINDING, MO_CASE_ENDING, MO_CASE_USUALLY, MO_CASE_NEXT };
 
 /* One violation with all that is known of it. */
 struct mo_case {
@@ -49,6 +46,7 @@ int mo_report_open(long process);
 
 /* How to find out more. */
 const char *mo_case_next(const struct mo_case *c);
+const char *mo_case_text(const struct mo_case *c, enum mo_case_part part);
 
 /* Whether the case has a chunk whose address, or whose requested size as well, is known. */
 MO_INLINE bool mo_case_has_chunk(const struct mo_case *c)

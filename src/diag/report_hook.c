@@ -39,7 +39,7 @@ void mo_report_tell(const struct mo_case *c, const char *text, size_t n, bool en
 {
     moat_report_callback *f = callback();
     const struct moat_report report = {.size = sizeof report,
-                                       .bug = mo_violation_texts[c->violation].name,
+                                       .bug = mo_case_text(c, MO_CASE_NAME),
                                        .address = (void *)c->address,
                                        .text = text,
                                        .text_size = n,

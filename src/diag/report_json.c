@@ -137,7 +137,7 @@ void mo_form_json(struct mo_text *t, const struct mo_case *c)
     key(t, "thread");
     mo_text_decimal(t, c->thread);
     string_or_null(t, "severity", c->warning ? "warning" : "error");
-    string_or_null(t, "bug", mo_violation_texts[c->violation].name);
+    string_or_null(t, "bug", mo_case_text(c, MO_CASE_NAME));
     message(t, c);
     string_or_null(t, "action", mo_case_is_fault(c) && c->given == NULL ? NULL : c->action);
     string_or_null(t, "access", mo_case_is_fault(c) ? accesses[c->access] : NULL);
@@ -162,7 +162,7 @@ void mo_form_json(struct mo_text *t, const struct mo_case *c)
         chunk(t, c->chunk);
     else
         mo_text_string(t, "null");
-    string_or_null(t, "usually", mo_violation_texts[c->violation].usually);
+    string_or_null(t, "usually", mo_case_text(c, MO_CASE_USUALLY));
     string_or_null(t, "next", mo_case_next(c));
     mo_text_string(t, "}\n");
 }

@@ -1,51 +1,85 @@
 /* Reports as text for people. */
+#include <string.h>
+
 #include "diag/report_form.h"
 
-#define NEXT_AT_ACCESS                                                                                          \
-    "'moat run -o sample_rate=1,sample_slots=65536' stops at the access itself and keeps stacks; with options " \
-    "patrol, neighbours and check_at_exit damage is met sooner"
-
-const struct mo_violation_text mo_violation_texts[] = {
-    [MO_DOUBLE_FREE] = {"double-free", "found a second free of chunk", "",
-                        "two parts of the program both believe they own it, or an error path frees it again",
-                        "'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and freed before"},
-    [MO_BAD_FREE] =
-        {"bad-free", "of", ", which is not the start of a chunk",
-         "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator",
-         "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's"},
-    [MO_OVERFLOW] = {"heap-buffer-overflow", "found bytes changed past the end of chunk", "",
-                     "a copy or loop wrote more than was asked for; the write came earlier than this report",
-                     NEXT_AT_ACCESS},
-    [MO_UNDERFLOW] = {"heap-buffer-overflow", "found a changed header before chunk", "",
-                      "a write before the chunk's start, or past the end of the one before it", NEXT_AT_ACCESS},
-    [MO_WRITE_AFTER_FREE] = {"heap-use-after-free", "found bytes changed in the freed chunk", "",
-                             "a pointer was kept and written through after its chunk was freed", NEXT_AT_ACCESS},
-    [MO_MISMATCH] = {"alloc-dealloc-mismatch", "of", ", which was allocated in another way",
-                     "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment",
-                     "release it by the routine that belongs to the one that allocated it"},
-    [MO_METADATA] = {"heap-metadata-corruption", "found moat's own tables changed at", "",
-                     "a write through a wild pointer, an attack, or a bug in moat",
-                     "keep the core file; if the program is innocent, report it as SECURITY.md says"},
-    [MO_PANIC] = {"panic", NULL, NULL, "a bug in moat, or no memory where it cannot go on without",
-                  "'moat doctor' shows what this system gives"},
-    [MO_NO_MEMORY] = {"out-of-memory", NULL, NULL, "a length taken from the input, or a leak",
-                      "the stack is that of the allocation"},
-    [MO_FAULT_OVERFLOW] = {"heap-buffer-overflow", "at", ", outside of its chunk",
-                           "an index or a copy went past the chunk's end, or before its start",
-                           "the stack is that of the access: 'moat symbolize' shows its lines"},
-    [MO_FAULT_AFTER_FREE] = {"heap-use-after-free", "at", ", in a freed chunk",
-                             "a pointer was kept and used after its chunk was freed",
-                             "the stack is that of the access: 'moat symbolize' shows its lines"},
-    [MO_FAULT_WILD] = {"wild-access", "at", ", where there is no chunk",
-                       "a pointer that was never set, was overwritten, or outlived its memory",
-                       "the stack is that of the access: 'moat symbolize' shows its lines"},
+/* The parts of mo_case_part in their order, each with its end: one pointer for the loader to write, not five. */
+static const char *const violations[] = {
+    [MO_DOUBLE_FREE] = "double-free\0"
+                       "found a second free of chunk\0"
+                       "\0"
+                       "two parts of the program both believe they own it, or an error path frees it again\0"
+                       "'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and freed before",
+    [MO_BAD_FREE] = "bad-free\0"
+                    "of\0"
+                    ", which is not the start of a chunk\0"
+                    "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator\0"
+                    "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's",
+    [MO_OVERFLOW] = "heap-buffer-overflow\0"
+                    "found bytes changed past the end of chunk\0"
+                    "\0"
+                    "a copy or loop wrote more than was asked for; the write came earlier than this report\0",
+    [MO_UNDERFLOW] = "heap-buffer-overflow\0"
+                     "found a changed header before chunk\0"
+                     "\0"
+                     "a write before the chunk's start, or past the end of the one before it\0",
+    [MO_WRITE_AFTER_FREE] = "heap-use-after-free\0"
+                            "found bytes changed in the freed chunk\0"
+                            "\0"
+                            "a pointer was kept and written through after its chunk was freed\0",
+    [MO_MISMATCH] = "alloc-dealloc-mismatch\0"
+                    "of\0"
+                    ", which was allocated in another way\0"
+                    "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment\0"
+                    "release it by the routine that belongs to the one that allocated it",
+    [MO_METADATA] = "heap-metadata-corruption\0"
+                    "found moat's own tables changed at\0"
+                    "\0"
+                    "a write through a wild pointer, an attack, or a bug in moat\0"
+                    "keep the core file; if the program is innocent, report it as SECURITY.md says",
+    [MO_PANIC] = "panic\0"
+                 "\0"
+                 "\0"
+                 "a bug in moat, or no memory where it cannot go on without\0"
+                 "'moat doctor' shows what this system gives",
+    [MO_NO_MEMORY] = "out-of-memory\0"
+                     "\0"
+                     "\0"
+                     "a length taken from the input, or a leak\0"
+                     "the stack is that of the allocation",
+    [MO_FAULT_OVERFLOW] = "heap-buffer-overflow\0"
+                          "at\0"
+                          ", outside of its chunk\0"
+                          "an index or a copy went past the chunk's end, or before its start\0",
+    [MO_FAULT_AFTER_FREE] = "heap-use-after-free\0"
+                            "at\0"
+                            ", in a freed chunk\0"
+                            "a pointer was kept and used after its chunk was freed\0",
+    [MO_FAULT_WILD] = "wild-access\0"
+                      "at\0"
+                      ", where there is no chunk\0"
+                      "a pointer that was never set, was overwritten, or outlived its memory\0",
 };
+
+const char *mo_case_text(const struct mo_case *c, enum mo_case_part part)
+{
+    const char *text = violations[c->violation];
+    for (; part > 0; part--)
+        text += strlen(text) + 1;
+    return text;
+}
 
 const char *mo_case_next(const struct mo_case *c)
 {
     if (c->violation < MO_METADATA && c->chunk != NULL && c->chunk->allocated != NULL)
         return "'moat symbolize' shows the lines of the stacks";
-    return mo_violation_texts[c->violation].next;
+    const char *next = mo_case_text(c, MO_CASE_NEXT);
+    if (*next != '\0')
+        return next;
+    if (c->violation >= MO_FAULT_OVERFLOW)
+        return "the stack is that of the access: 'moat symbolize' shows its lines";
+    return "'moat run -o sample_rate=1,sample_slots=65536' stops at the access itself and keeps stacks; with options "
+           "patrol, neighbours and check_at_exit damage is met sooner";
 }
 
 /* Starts a line: "==1234== " and what follows it. */
@@ -134,8 +168,8 @@ static void describe(struct mo_text *t, const struct mo_case *c)
 
 void mo_form_sentence(struct mo_text *t, const struct mo_case *c)
 {
-    const struct mo_violation_text *v = &mo_violation_texts[c->violation];
-    if (v->finding == NULL) {
+    const char *finding = mo_case_text(c, MO_CASE_FINDING);
+    if (*finding == '\0') {
         mo_text_string(t, c->detail);
         return;
     }
@@ -145,16 +179,16 @@ void mo_form_sentence(struct mo_text *t, const struct mo_case *c)
         mo_form_count(t, c->given->n, " byte");
     }
     mo_text_string(t, " ");
-    mo_text_string(t, v->finding);
+    mo_text_string(t, finding);
     mo_text_string(t, " ");
     mo_text_hex(t, c->address);
-    mo_text_string(t, v->ending);
+    mo_text_string(t, mo_case_text(c, MO_CASE_ENDING));
 }
 
 void mo_form_text_head(struct mo_text *t, const struct mo_case *c)
 {
     start_line(t, c, "moat: ");
-    mo_text_string(t, mo_violation_texts[c->violation].name);
+    mo_text_string(t, mo_case_text(c, MO_CASE_NAME));
     mo_text_string(t, ": ");
     mo_form_sentence(t, c);
     mo_text_string(t, "\n");
@@ -246,6 +280,6 @@ void mo_form_text_rest(struct mo_text *t, const struct mo_case *c)
         show_stack(t, c, "    freed", c->chunk->freed, 0);
     }
     show_modules(t, c);
-    line(t, c, "    usually: ", mo_violation_texts[c->violation].usually);
+    line(t, c, "    usually: ", mo_case_text(c, MO_CASE_USUALLY));
     line(t, c, "    next: ", mo_case_next(c));
 }

@@ -54,7 +54,6 @@ static void choose_shards(void)
 /* What needs no memory. */
 static void prepare(void)
 {
-    mo_os_populate(&mo_sealed_page, sizeof mo_sealed); /* here and elsewhere: a page fault takes longer */
     mo_os_start(&mo_sealed.features);
     (void)mo_os_thread_known();
     mo_options_load(&mo_sealed.options, mo_sealed.features.secure);

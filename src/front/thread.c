@@ -321,6 +321,7 @@ void mo_thread_start(struct mo_random *shared, struct mo_random *all, size_t cou
  * Of the program's own handlers, those registered before ours run while all locks are held, see mo_lock_fork_begin. */
 __attribute__((constructor(101))) static void register_fork(void)
 {
+    mo_os_populate(&mo_sealed_page, sizeof mo_sealed); /* here and elsewhere: a page fault takes longer */
     mo_front_start();
     (void)pthread_atfork(before_fork, forked_parent, forked_child);
 }

@@ -49,7 +49,9 @@ void mo_random_start(void)
     (void)_crypto_stream_chacha20_pick_best_implementation();
 }
 
+/* Not explicit_bzero: in a forked child, which draws a new key, each page of libc's code is a page fault. */
 void sodium_memzero(void *const p, const size_t n)
 {
-    explicit_bzero(p, n);
+    memset(p, 0, n);
+    __asm__ volatile("" : : "r"(p) : "memory");
 }

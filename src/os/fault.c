@@ -12,8 +12,7 @@ bool mo_os_fault_catch(void (*handler)(int, siginfo_t *, void *), bool *chained)
 {
     int saved = errno;
     struct sigaction now = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
-    now.sa_sigaction = handler;
-    sigemptyset(&now.sa_mask);
+    now.sa_sigaction = handler; /* the mask is empty as it is: sigemptyset would be one more page of libc's code */
     bool set = sigaction(SIGSEGV, &now, &before) == 0;
     *chained = set && ((before.sa_flags & SA_SIGINFO) != 0 || before.sa_handler != SIG_DFL);
     if (*chained && before.sa_handler != SIG_IGN && (before.sa_flags & SA_RESTART) == 0) {

@@ -53,11 +53,13 @@ Test(options, table_is_consistent)
     size_t offset = sizeof(size_t);
     for (size_t i = 0; i < mo_option_count; i++) {
         const struct mo_option_info *option = &mo_option_table[i];
-        cr_expect_eq(option->offset, offset, "%s", option->name);
+        cr_expect_eq(option->offset, offset, "%s", mo_option_name(option));
         offset += option->kind == MO_OPTION_TEXT ? option->highest + 1 : sizeof(size_t);
-        cr_expect(mo_option_find(option->name, strlen(option->name)) == option, "%s", option->name);
-        cr_expect_str_eq(mo_option_nearest(option->name, strlen(option->name)), option->name);
-        cr_expect(option->values != NULL || option->kind != MO_OPTION_ENUM, "%s", option->name);
+        cr_expect(mo_option_find(mo_option_name(option), strlen(mo_option_name(option))) == option, "%s",
+                  mo_option_name(option));
+        cr_expect_str_eq(mo_option_nearest(mo_option_name(option), strlen(mo_option_name(option))),
+                         mo_option_name(option));
+        cr_expect(*mo_option_values(option) != '\0' || option->kind != MO_OPTION_ENUM, "%s", mo_option_name(option));
     }
     cr_expect(mo_option_find("profile", 7) == NULL);
     cr_expect(mo_option_find("mac", 2) == NULL);
@@ -75,7 +77,7 @@ Test(options, defaults_read_back)
             const struct mo_option_info *option = &mo_option_table[i];
             char text[96];
             cr_assert_eq(value(&o, option), option->of_profile[p]);
-            int n = snprintf(text, sizeof text, "%s=", option->name);
+            int n = snprintf(text, sizeof text, "%s=", mo_option_name(option));
             struct mo_text t = {text + n, text + sizeof text - 1};
             mo_option_text_value(&t, option, option->of_profile[p]);
             *t.at = '\0';
