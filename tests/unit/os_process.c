@@ -29,7 +29,9 @@ Test(os_process, features)
     cr_assert_eq(sched_getaffinity(0, sizeof set, &set), 0);
     cr_assert(f.cpus >= 1 && f.cpus <= (unsigned)CPU_COUNT(&set));
     cr_assert_gt(mo_os_read_file("/proc/cpuinfo", text, sizeof text), 0);
+#ifndef MOAT_TEST_EMULATOR /* an emulator's are those of the machine that it runs on */
     cr_assert_eq(f.aes, strstr(text, " aes") != NULL);
+#endif
 }
 
 static void start_on_one_cpu(void *argument)
