@@ -66,6 +66,8 @@ def in_small_address_space(bin_, allocators, directory):
 
 
 def measure_all(bin_, allocators, directory, runs):
+    """Of the allocators, and of an empty library that is preloaded as they are."""
+    allocators = [*allocators, measure.Allocator("an empty library", bin_ / "libnothing.so")]
     return {
         "runs": runs,
         **starts(bin_, allocators, directory, runs),
