@@ -16,7 +16,8 @@ endforeach()
 
 # For everything, tests and tools too.
 add_library(moat_warnings INTERFACE)
-target_compile_options(moat_warnings INTERFACE -Wall -Wextra -Wshadow -Wundef -Wvla
+# -Wno-psabi: only inline functions take vectors, and powerpc's gcc warns of those too.
+target_compile_options(moat_warnings INTERFACE -Wall -Wextra -Wshadow -Wundef -Wvla -Wno-psabi
                        $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
                        $<$<BOOL:${MOAT_WERROR}>:-Werror>)
 
@@ -91,4 +92,5 @@ set(MOAT_LINK_OPTIONS
     LINKER:--exclude-libs,ALL
     LINKER:--as-needed
     LINKER:-T,${PROJECT_SOURCE_DIR}/cmake/order.ld
+    $<$<NOT:$<BOOL:${MOAT_SANITIZE}>>:LINKER:-z,defs> # clang gives a sanitizer's names to programs alone
     LINKER:--version-script=${PROJECT_SOURCE_DIR}/src/api/exports.map)

@@ -6,11 +6,12 @@
 #   processor as CMake calls it                     bits         of a pointer
 #   space     arguments of the emulator: it keeps a table of all pages of address space that a program sets aside, and
 #             with 4 GiB to take from moat takes less by itself
+#   abi       what musl asks of the compiler
 all_arches="x86_64 aarch64 armv7 i386 riscv64 powerpc"
 
 target()
 {
-    arch=$1 libc=$2 from_source=no space=""
+    arch=$1 libc=$2 from_source=no space="" abi=""
     case $arch in
     x86_64) gnu=x86_64-linux-gnu debian=amd64 musl=x86_64-linux-musl loader=x86_64 emulator="" processor=x86_64 ;;
     aarch64)
@@ -30,7 +31,7 @@ target()
         ;;
     powerpc)
         gnu=powerpc-linux-gnu debian=powerpc musl=powerpc-linux-musl loader=powerpc emulator=qemu-ppc-static
-        processor=ppc from_source=yes
+        processor=ppc from_source=yes abi="-mlong-double-64 -msecure-plt"
         ;;
     *) echo "no such architecture: $arch; there are $all_arches" >&2 && return 2 ;;
     esac

@@ -28,7 +28,11 @@ static inline uint64_t work_draw(struct work_random *r)
 /* A number below n. */
 static inline size_t work_below(struct work_random *r, size_t n)
 {
+#ifdef __SIZEOF_INT128__
     return (size_t)(((unsigned __int128)work_draw(r) * n) >> 64);
+#else
+    return (size_t)(((work_draw(r) >> 32) * n) >> 32); /* n has 32 bits */
+#endif
 }
 
 /* A size from lowest to highest, each power of two half as likely as the one before, as in most programs. */

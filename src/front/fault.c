@@ -128,9 +128,10 @@ void mo_fault_start(void)
 
 void mo_fault_sampled(void)
 {
-    static bool done;
+    static uint32_t done; /* riscv64's gcc has no exchange of a byte */
     bool chained;
-    if (mo_likely(mo_sealed.options.handle_segv != MO_SEGV_LATE) || __atomic_exchange_n(&done, true, __ATOMIC_RELAXED))
+    if (mo_likely(mo_sealed.options.handle_segv != MO_SEGV_LATE) ||
+        __atomic_exchange_n(&done, 1, __ATOMIC_RELAXED) != 0)
         return;
     (void)mo_os_fault_catch(handle, &chained);
 }

@@ -30,7 +30,7 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
     if (place.class == MO_CLASS_ZERO)
         made = live | (uint16_t)origin; /* there is no header that could say it */
     if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
-                    !__atomic_compare_exchange_n(place.state, &state, made, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
+                    !mo_state_exchange(place.state, state, made)))
         mo_report_double_free("malloc", p, NULL, PTRDIFF_MIN,
                               "a slot about to be reused is live or another thread's: it was freed twice");
     if (place.class == MO_CLASS_ZERO)

@@ -24,7 +24,7 @@ enum {
 
 /* Open addressing by the whole key: which allocations are guarded must not depend on where things happen to lie. */
 static struct {
-    uint64_t key; /* atomic; 0: free */
+    uintptr_t key; /* atomic; 0: free */
     uint32_t count;
 } contexts[CONTEXTS];
 
@@ -37,11 +37,11 @@ static uint64_t mix(uint64_t v)
 }
 
 /* The count before this one; 0 where the table is full. */
-static uint32_t count(uint64_t key)
+static uint32_t count(uintptr_t key)
 {
     for (size_t i = 0; i < PROBES; i++) {
         size_t at = (key + i) % CONTEXTS;
-        uint64_t there = __atomic_load_n(&contexts[at].key, __ATOMIC_RELAXED);
+        uintptr_t there = __atomic_load_n(&contexts[at].key, __ATOMIC_RELAXED);
         if (there == 0 &&
             __atomic_compare_exchange_n(&contexts[at].key, &there, key, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
             there = key;
@@ -68,7 +68,7 @@ bool mo_extra_passes(size_t n, uintptr_t caller, uintptr_t frame)
         mo_reuse_next(mo_forks_is_hot(key));
         return false;
     }
-    uint32_t before = hot != 0 ? count(key | 1) : 0;
+    uint32_t before = hot != 0 ? count((uintptr_t)key | 1) : 0;
     bool many = hot != 0 && before >= hot && before % ONE_IN != ONE_IN - 1;
     mo_reuse_next(many);
     return (many && n - 1 >= mo_sealed.features.page) || is_beyond();

@@ -110,6 +110,19 @@ MO_INLINE void mo_state_publish(uint16_t *s, unsigned v)
     __atomic_store_n(s, (uint16_t)v, __ATOMIC_RELEASE);
 }
 
+/* Replaces `was` by v, after all that was written before and before all that is read and written later, whatever other
+ * CPUs do; false when the word has changed. riscv64's gcc makes the __atomic form a call of libatomic, which is no part
+ * of libc; the older form is in libgcc. */
+MO_INLINE bool mo_state_exchange(uint16_t *s, unsigned was, unsigned v)
+{
+#ifdef __riscv
+    return __sync_bool_compare_and_swap(s, (uint16_t)was, (uint16_t)v);
+#else
+    uint16_t seen = (uint16_t)was;
+    return __atomic_compare_exchange_n(s, &seen, (uint16_t)v, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+#endif
+}
+
 /* Replaces `was` by v, before anything that is written later; false when the word has changed. One instruction that a
  * thread can't be stopped in the middle of, but not a locked one: against a thread that was stopped between its look at
  * the word and its change of it. What two CPUs do in the same few nanoseconds the owner in the word settles, see
@@ -121,6 +134,8 @@ MO_INLINE bool mo_state_replace(uint16_t *s, unsigned was, unsigned v)
     bool done;
     __asm__ volatile("cmpxchgw %3, %1" : "=@ccz"(done), "+m"(*s), "+a"(seen) : "r"((uint16_t)v) : "memory");
     return done;
+#elif defined(__riscv)
+    return mo_state_exchange(s, was, v);
 #else
     uint16_t seen = (uint16_t)was;
     bool done = __atomic_compare_exchange_n(s, &seen, (uint16_t)v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);

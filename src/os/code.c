@@ -121,6 +121,16 @@ MO_ANY_MEMORY static bool follows_call(uintptr_t pc)
     return (word & 0xfff) == 0x0ef || (word & 0x7fff) == 0x00e7 ||
            ((half[1] & 0xf07f) == 0x9002 && (half[1] & 0xf80) != 0);
 }
+#elif defined(__powerpc__)
+MO_ANY_MEMORY static bool follows_call(uintptr_t pc)
+{
+    uint32_t word;
+    if (pc % 4 != 0)
+        return false;
+    memcpy(&word, (const void *)(pc - 4), sizeof word);
+    return (word & 0xfc000003) == 0x48000001 || (word & 0xfc0007ff) == 0x4c000421 || /* bl, bctrl */
+           (word & 0xfc0007ff) == 0x4c000021;                                        /* blrl */
+}
 #else
 MO_ANY_MEMORY static bool follows_call(uintptr_t pc)
 {

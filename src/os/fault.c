@@ -29,6 +29,35 @@ bool mo_os_fault_is_access(const siginfo_t *info)
     return info->si_signo == SIGSEGV && (info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR);
 }
 
+#ifdef __riscv
+/* The kernel does not say what an access was, but the instruction does. A jump to nowhere has none to look at. */
+static enum mo_os_access access_of_instruction(uintptr_t pc)
+{
+    enum { LOAD = 0x03, LOAD_FLOAT = 0x07, STORE = 0x23, STORE_FLOAT = 0x27, ATOMIC = 0x2f, RESERVE = 2 };
+    if (!mo_os_readable(pc) || !mo_os_readable(pc + 3))
+        return MO_OS_UNKNOWN;
+    const uint16_t *at = (const uint16_t *)pc;
+    if ((at[0] & 3) != 3) { /* two bytes: of the first and the third kind six are loads and stores */
+        unsigned what = at[0] >> 13;
+        if ((at[0] & 3) == 1 || (what & 3) == 0)
+            return MO_OS_UNKNOWN;
+        return (what & 4) != 0 ? MO_OS_WRITE : MO_OS_READ;
+    }
+    switch (at[0] & 0x7f) {
+    case LOAD:
+    case LOAD_FLOAT:
+        return MO_OS_READ;
+    case STORE:
+    case STORE_FLOAT:
+        return MO_OS_WRITE;
+    case ATOMIC:
+        return at[1] >> 11 == RESERVE ? MO_OS_READ : MO_OS_WRITE;
+    default:
+        return MO_OS_UNKNOWN;
+    }
+}
+#endif
+
 enum mo_os_access mo_os_fault_access(const void *ucontext)
 {
     const ucontext_t *u = ucontext;
@@ -51,8 +80,11 @@ enum mo_os_access mo_os_fault_access(const void *ucontext)
             return (esr & WRITE) != 0 ? MO_OS_WRITE : MO_OS_READ;
     }
 #elif defined(__arm__)
-    enum { WRITE = 1 << 11 };
-    return (u->uc_mcontext.error_code & WRITE) != 0 ? MO_OS_WRITE : MO_OS_READ;
+    enum { PAGE_FAULT = 14, WRITE = 1 << 11 };
+    if (u->uc_mcontext.trap_no == PAGE_FAULT)
+        return (u->uc_mcontext.error_code & WRITE) != 0 ? MO_OS_WRITE : MO_OS_READ;
+#elif defined(__riscv)
+    return access_of_instruction(u->uc_mcontext.__gregs[REG_PC]);
 #else
     (void)u;
 #endif

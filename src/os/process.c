@@ -114,7 +114,7 @@ bool mo_os_entropy(void *buf, size_t n)
         return true;
     /* 16 random bytes from the kernel at exec; each call takes them with a counter and the addresses at
      * hand, and ChaCha20 (mem/random.c) expands what it is given. */
-    static uint64_t calls;
+    static uintptr_t calls; /* not 64 bits: not every 32-bit processor adds those atomically */
     const unsigned char *seed = (const unsigned char *)getauxval(AT_RANDOM);
     uint64_t call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) ^ ((uint64_t)mo_os_process_id() << 32);
     unsigned char *out = buf;

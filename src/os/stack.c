@@ -155,6 +155,15 @@ static struct mo_frame interrupted(const ucontext_t *u)
 #elif defined(__riscv)
     f.pc = (uintptr_t)u->uc_mcontext.__gregs[REG_PC];
     f.reg[MO_REG_SP] = (uintptr_t)u->uc_mcontext.__gregs[REG_SP];
+#elif defined(__powerpc__) && !defined(__powerpc64__)
+    enum { R1 = 1, NIP = 32 };
+#ifdef __GLIBC__
+    const mcontext_t *regs = u->uc_mcontext.uc_regs;
+#else
+    const mcontext_t *regs = u->uc_regs;
+#endif
+    f.pc = (uintptr_t)regs->gregs[NIP];
+    f.reg[MO_REG_SP] = (uintptr_t)regs->gregs[R1];
 #else
     (void)u;
     f.reg[MO_REG_SP] = UINTPTR_MAX;

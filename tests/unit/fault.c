@@ -181,6 +181,26 @@ static struct child run(const char *name, const char *options)
     return run_self(all, 0);
 }
 
+/* Where neither kernel nor instruction says what an access was, a report says "an access": the emulator leaves the
+ * kernel's word out. */
+#if defined(__powerpc__) || (defined(MOAT_TEST_EMULATOR) && (defined(__aarch64__) || defined(__arm__)))
+enum { UNSAID = 1 };
+#else
+enum { UNSAID = 0 };
+#endif
+
+static bool says(const char *text, const char *words)
+{
+    char unsaid[100];
+    const char *at = strstr(words, "a read");
+    at = at != NULL ? at : strstr(words, "a write");
+    if (UNSAID && at != NULL) {
+        snprintf(unsaid, sizeof unsaid, "%.*san access", (int)(at - words), words);
+        words = unsaid;
+    }
+    return strstr(text, words) != NULL;
+}
+
 /* The end by SIGSEGV after a report with these words. NULL: without one. */
 static void expect_fault(const char *name, const char *options, const char *words, const char *more)
 {
@@ -188,14 +208,14 @@ static void expect_fault(const char *name, const char *options, const char *word
     bool reported = strstr(c.text, "moat: ") != NULL;
     cr_expect(c.signal == SIGSEGV && reported == (words != NULL), "%s: signal %d, code %d: %s", name, c.signal, c.code,
               c.text);
-    cr_expect(words == NULL || (strstr(c.text, words) != NULL && strstr(c.text, more) != NULL), "%s: wanted %s, %s: %s",
-              name, words, more, c.text);
+    cr_expect(words == NULL || (says(c.text, words) && says(c.text, more)), "%s: wanted %s, %s: %s", name, words, more,
+              c.text);
 }
 
 static void expect_code(const char *name, const char *options, int code, const char *words, bool reported)
 {
     struct child c = run(name, options);
-    cr_expect(c.code == code && strstr(c.text, words) != NULL && reported == (strstr(c.text, "moat: ") != NULL),
+    cr_expect(c.code == code && says(c.text, words) && reported == (strstr(c.text, "moat: ") != NULL),
               "%s: signal %d, code %d: %s", name, c.signal, c.code, c.text);
 }
 

@@ -225,7 +225,8 @@ Test(front, resize_byte_by_byte)
 
 static void resize_too_far(size_t n)
 {
-    static const size_t sizes[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX, SIZE_MAX / 4};
+    static const size_t sizes[] = {SIZE_MAX, (size_t)PTRDIFF_MAX + 1, PTRDIFF_MAX,
+                                   sizeof(size_t) > 4 ? SIZE_MAX / 4 : SIZE_MAX};
     void *p = mo_allocate(n, MO_ORIGIN_MALLOC);
     fill(p, n, 3);
     for (size_t i = 0; i < MO_ARRAY_LEN(sizes); i++)

@@ -96,7 +96,7 @@ Test(guarded, stacks_and_threads_are_kept)
     const struct mo_pool_slot *g = mo_pool_around((uintptr_t)p);
     cr_assert_not_null(g);
     cr_assert_not_null(mo_pool_stack(g, false));
-    cr_assert_eq(mo_pool_stack(g, false)->thread, mo_os_thread_id());
+    cr_assert_eq(mo_pool_stack(g, false)->thread, (uint32_t)mo_os_thread_id());
     cr_assert_null(mo_pool_stack(g, true));
     mo_release(p, MO_ORIGIN_MALLOC);
     cr_assert_not_null(mo_pool_stack(g, true));

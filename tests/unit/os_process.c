@@ -29,7 +29,9 @@ Test(os_process, features)
     cr_assert_eq(sched_getaffinity(0, sizeof set, &set), 0);
     cr_assert(f.cpus >= 1 && f.cpus <= (unsigned)CPU_COUNT(&set));
     cr_assert_gt(mo_os_read_file("/proc/cpuinfo", text, sizeof text), 0);
+#ifndef MOAT_TEST_EMULATOR /* an emulator's are those of the machine that it runs on */
     cr_assert_eq(f.aes, strstr(text, " aes") != NULL);
+#endif
 }
 
 static void start_on_one_cpu(void *argument)
@@ -50,12 +52,13 @@ static void start_on_one_cpu(void *argument)
 
 static void start_limited(void *argument)
 {
-    const struct rlimit limit = {(size_t)1 << 40, (size_t)1 << 40};
+    const size_t most = (size_t)1 << (sizeof(size_t) > 4 ? 40 : 30);
+    const struct rlimit limit = {most, most};
     struct mo_os_features f;
     (void)argument;
     setrlimit(RLIMIT_AS, &limit);
     mo_os_start(&f);
-    _exit(f.address_limit == (size_t)1 << 40 ? 0 : 1);
+    _exit(f.address_limit == most ? 0 : 1);
 }
 
 Test(os_process, features_follow_limits)

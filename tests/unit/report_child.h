@@ -16,10 +16,8 @@
 
 extern char mo_report_last[];
 
-static const struct mo_report_chunk chunk
-    __attribute__((unused)) = {0x7f1200000018, 24, 32, "live", "malloc", NULL, NULL};
-static const struct mo_report_chunk unknown
-    __attribute__((unused)) = {0x7f1200000018, SIZE_MAX, 0, NULL, NULL, NULL, NULL};
+static const struct mo_report_chunk chunk __attribute__((unused)) = {0x71200018, 24, 32, "live", "malloc", NULL, NULL};
+static const struct mo_report_chunk unknown __attribute__((unused)) = {0x71200018, SIZE_MAX, 0, NULL, NULL, NULL, NULL};
 
 /* Runs `what` in a child; its stderr is in `text`, its end is returned. A child that hangs dies by SIGALRM. */
 struct ended {
@@ -57,6 +55,14 @@ static inline struct ended run(void (*what)(void))
     }
     close(ends[0]);
     cr_assert_eq(waitpid(e.child, &e.status, 0), e.child);
+#ifdef MOAT_TEST_EMULATOR
+    /* Its own words on the end of a child, a line each. */
+    for (char *at; (at = strstr(e.text, "qemu: uncaught target signal")) != NULL;) {
+        const char *rest = at + strcspn(at, "\n");
+        rest += *rest == '\n';
+        memmove(at, rest, strlen(rest) + 1);
+    }
+#endif
     return e;
 }
 
