@@ -31,6 +31,18 @@
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
+#ifndef PROT_MTE
+#define PROT_MTE 0x20 /* aarch64's; it is asked for nowhere else */
+#endif
+#ifndef PR_SET_TAGGED_ADDR_CTRL
+#define PR_SET_TAGGED_ADDR_CTRL 55
+#define PR_TAGGED_ADDR_ENABLE   1
+#endif
+#ifndef PR_MTE_TCF_SYNC
+#define PR_MTE_TCF_SYNC  2
+#define PR_MTE_TCF_ASYNC 4
+#define PR_MTE_TAG_SHIFT 3
+#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA           0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -175,6 +187,23 @@ void *mo_os_map_guarded(size_t size, const char *name)
 bool mo_os_open(void *p, size_t size)
 {
     return protect(p, size, PROT_READ | PROT_WRITE);
+}
+
+bool mo_os_open_tagged(void *p, size_t size)
+{
+    return protect(p, size, PROT_READ | PROT_WRITE | PROT_MTE);
+}
+
+bool mo_os_tags(bool sync)
+{
+    enum { ALL_BUT_0 = 0xfffe };
+    int saved = errno;
+    int result = prctl(PR_SET_TAGGED_ADDR_CTRL,
+                       PR_TAGGED_ADDR_ENABLE | (sync ? PR_MTE_TCF_SYNC : PR_MTE_TCF_ASYNC) |
+                           (unsigned long)ALL_BUT_0 << PR_MTE_TAG_SHIFT,
+                       0UL, 0UL, 0UL);
+    errno = saved;
+    return result == 0;
 }
 
 bool mo_os_close(void *p, size_t size)
