@@ -60,14 +60,6 @@ MO_INLINE void mo_tag_clear(uintptr_t from, uintptr_t to, unsigned tag)
         __asm__ volatile(MO_TAG_ASM "stzg %0, [%0]" : : "r"(at) : "memory");
 }
 
-/* A random tag that is not in the set of bits `without`; 0 where the thread's tagging is not set up. */
-MO_INLINE unsigned mo_tag_random(uint64_t without)
-{
-    uintptr_t p;
-    __asm__ volatile(MO_TAG_ASM "irg %0, %1, %2" : "=r"(p) : "r"((uintptr_t)0), "r"(without));
-    return (unsigned)(p >> MO_TAG_SHIFT) & 15;
-}
-
 /* Accesses of this thread are not checked (PSTATE.TCO) until the state before is set again. A signal's handler is
  * checked all the same: the kernel sees to that. */
 MO_INLINE uint64_t mo_tag_unchecked(void)
@@ -112,12 +104,6 @@ MO_INLINE void mo_tag_store(uintptr_t from, uintptr_t to, unsigned tag)
 MO_INLINE void mo_tag_clear(uintptr_t from, uintptr_t to, unsigned tag)
 {
     (void)from, (void)to, (void)tag;
-}
-
-MO_INLINE unsigned mo_tag_random(uint64_t without)
-{
-    (void)without;
-    return 0;
 }
 
 MO_INLINE uint64_t mo_tag_unchecked(void)

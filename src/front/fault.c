@@ -121,6 +121,18 @@ static bool is_pointers(uintptr_t at, unsigned tag, struct finding *f)
     return f->has_chunk = true;
 }
 
+/* The slot at a, or the next one: a slab has 8 bytes before its first slot, and some behind its last one. */
+static bool find_near(uintptr_t a, struct mo_place *place)
+{
+    if (mo_heap_find(a, place) || mo_heap_find(a + MO_HEADER, place))
+        return true;
+    if (a - mo_sealed.heap_base >= mo_sealed.heap_size || mo_granule_of(a)->class == 0)
+        return false;
+    const struct mo_class *k = &mo_sealed.classes[mo_granule_of(a)->class];
+    uintptr_t slab = mo_align_down(a, (uintptr_t)1 << k->span_shift);
+    return mo_heap_find(slab + MO_HEADER + (size_t)(k->slots - 1) * k->stride, place);
+}
+
 /* An access at a, by a pointer of another tag than the memory's. The chunk that the pointer is to: the one that the
  * instruction's register points to, the one at a, those beside it. No live one: it has been freed. */
 static bool in_tagged(const siginfo_t *info, const void *ucontext, uintptr_t a, struct finding *f)
@@ -128,8 +140,7 @@ static bool in_tagged(const siginfo_t *info, const void *ucontext, uintptr_t a, 
     struct mo_place place;
     uintptr_t base = mo_os_fault_pointer(ucontext), told = (uintptr_t)info->si_addr;
     unsigned tag = mo_tag_of(mo_tag_bits(told) != 0 ? told : base);
-    /* Behind a slab's last slot are 8 bytes of its granule. */
-    if ((!mo_heap_find(a, &place) && !mo_heap_find(a - MO_HEADER, &place)) || place.class == MO_CLASS_ZERO)
+    if (!find_near(a, &place) || place.class == MO_CLASS_ZERO)
         return false;
     const char *more;
     f->detail = f->text;

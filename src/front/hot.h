@@ -202,6 +202,11 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         release_far(p, told, n, origin);
         return;
     }
+    if (TAGGED && mo_unlikely(c->random->left <= k->draw)) { /* one more byte than the gate draws */
+        release_leave(p, told, n, origin);
+        return;
+    }
+    unsigned chance = TAGGED ? mo_tagged_chance(c->random) : 0;
     if (mo_unlikely(!mo_quarantine_gate(c, k, stock, kind == ANY_KIND ? k->ready_end : k->gate_end))) {
         if (kind == ANY_KIND)
             release_leave(p, told, n, origin);
@@ -224,7 +229,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         return;
     }
     if (TAGGED)
-        mo_tagged_retire(slot, k);
+        mo_tagged_retire(slot, k, chance);
     else if (kind == NEAR_SMALL || kind == FAR_SMALL)
         payload_clear(p, end);
     else

@@ -33,7 +33,7 @@ void *mo_allocate_tagged(size_t n, enum mo_origin origin)
     unsigned class = mo_granule_of(p)->class;
     if (mo_unlikely(class == MO_CLASS_ZERO))
         return (void *)p;
-    return (void *)mo_tagged_make(p - MO_HEADER, &mo_sealed.classes[class], p, n);
+    return (void *)mo_tagged_make(p - MO_HEADER, &mo_sealed.classes[class], p, n, mo_cache_mine->random);
 }
 
 void mo_release_tagged(uintptr_t given, bool told, size_t n, enum mo_origin origin)

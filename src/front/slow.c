@@ -43,7 +43,7 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
     p = mo_align_up(p, align);
     mo_chunk_seal(p, n, end, align > MO_ALIGN_PLAIN ? MO_CODE_ALIGNED + mo_log2(align) : place.class, origin, live);
     mo_state_publish(place.state, live);
-    return (void *)(mo_tagged() ? mo_tagged_make(slot, place.k, p, n) : p);
+    return (void *)(mo_tagged() ? mo_tagged_make(slot, place.k, p, n, r) : p);
 }
 
 /* For a thread that has no cache: at its very end, or without memory for one. */
@@ -157,9 +157,9 @@ static void tend(struct mo_cache *c, unsigned class)
     mo_thread_settle(c, class);
     if (c->stock[class].top >= k->ready_end)
         mo_thread_flush(c, class);
-    if (c->random->left < k->draw) {
+    if (c->random->left < (uint32_t)k->draw + mo_tagged()) {
         mo_random_refill(c->random);
-        size_t n = MO_RANDOM_WINDOW / k->draw; /* each free draws */
+        size_t n = MO_RANDOM_WINDOW / (k->draw + mo_tagged()); /* each free draws */
         __atomic_store_n(&c->frees, c->frees + n, __ATOMIC_RELAXED);
         mo_sampler_charge(c, (ptrdiff_t)n);
     }
@@ -186,11 +186,17 @@ void mo_release_place(const struct mo_place *place, struct mo_cache *c)
 {
     uintptr_t slot = place->slot;
     unsigned owner = c != NULL ? c->owner : MO_OWNER_SHARED;
+    unsigned chance = 0;
+    if (mo_tagged()) {
+        if (c != NULL)
+            tend(c, place->class); /* now: it must not meet a slot that is free and not yet zeroed */
+        chance = mo_tagged_chance(c != NULL ? c->random : NULL);
+    }
     if (mo_unlikely(!mo_state_replace(place->state, place->seen, (place->seen & MO_STATE_GENERATION) | owner)))
         mo_report_raced(slot + MO_HEADER, "free");
     if (place->class != MO_CLASS_ZERO) {
         if (mo_tagged())
-            mo_tagged_retire(slot, place->k);
+            mo_tagged_retire(slot, place->k, chance);
         else
             mo_clear_medium(slot + MO_HEADER, slot + MO_HEADER + mo_class_capacity(place->k));
         mo_store_header(slot, mo_sealed.fence);

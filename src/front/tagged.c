@@ -1,7 +1,7 @@
 #include "front/tagged.h"
 
 #include "diag/report.h"
-#include "front/chunk.h"
+#include "front/thread.h"
 
 uintptr_t mo_tagged_find(uintptr_t p)
 {
@@ -22,28 +22,35 @@ void mo_tagged_say(char *text, size_t size, unsigned tag, uintptr_t at, const ch
     *t.at = '\0';
 }
 
-/* One that is not in the set, by the CPU's random number and the MAC of the slot's last header: what CPUs draw may
- * repeat in forked children, and is 0 in a thread that was there before moat. */
-static unsigned draw(unsigned without, uint32_t mac)
+unsigned mo_tagged_chance(struct mo_random *r)
+{
+    if (r != NULL)
+        return mo_random_below_small(r, MO_TAGGED_CHANCES);
+    unsigned chance = mo_random_below_small(mo_thread_random(), MO_TAGGED_CHANCES);
+    mo_thread_random_done();
+    return chance;
+}
+
+/* One that is not in the set. */
+static unsigned draw(unsigned without, unsigned chance)
 {
     unsigned allowed = ~without & 0xffff;
-    unsigned skip = (mo_tag_random(0) + mac) % (unsigned)__builtin_popcount(allowed);
+    unsigned skip = chance * (unsigned)__builtin_popcount(allowed) / MO_TAGGED_CHANCES;
     while (skip-- > 0)
         allowed &= allowed - 1;
     return (unsigned)__builtin_ctz(allowed);
 }
 
 /* A neighbour's thread may draw at the same moment: who looks after his own store, with a fence between, sees one of
- * both, and draws again. */
-unsigned mo_tagged_choose(uintptr_t p, const struct mo_class *k, unsigned without)
+ * both, and takes another. */
+unsigned mo_tagged_choose(uintptr_t p, const struct mo_class *k, unsigned without, unsigned chance)
 {
     size_t in_slab = (p - MO_HEADER) & (((size_t)1 << k->span_shift) - 1);
     uintptr_t before = in_slab > MO_HEADER ? p - k->stride : p;
     uintptr_t behind = in_slab < MO_HEADER + (size_t)(k->slots - 1) * k->stride ? p + k->stride : p;
-    uint32_t mac = (uint32_t)(mo_load64(p - MO_HEADER) >> 32);
     without |= 1u << MO_TAG_OURS;
     for (;;) {
-        unsigned tag = draw(without | 1u << mo_tag_load(before) | 1u << mo_tag_load(behind), mac);
+        unsigned tag = draw(without | 1u << mo_tag_load(before) | 1u << mo_tag_load(behind), chance);
         mo_tag_store(p, p + MO_TAG_GRANULE, tag);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if ((before == p || mo_tag_load(before) != tag) && (behind == p || mo_tag_load(behind) != tag))

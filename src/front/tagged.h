@@ -9,10 +9,11 @@
  * without tags, and so are the 8 bytes of a header behind a chunk that fills its slot.
  *
  * A chunk's tag is never 0, nor the one that the slot had in the life before, nor that of a slot beside it. It is drawn
- * when the slot is freed, and given to the memory by the stores that zero it: from then on every pointer to the dead
- * chunk faults. The next chunk takes the tag that it finds. Memory that comes from the kernel has tag 0, and is given
- * one by its first chunk. The first granule of a slot has its tag at all times, also where an aligned chunk starts
- * behind it: the rest of what lies before such a chunk has 0.
+ * from the thread's random stream (not by the CPU, irg, whose next numbers may be the same in each forked child) when
+ * the slot is freed, and given to the memory by the stores that zero it: from then on every pointer to the dead chunk
+ * faults. The next chunk takes the tag that it finds. Memory that comes from the kernel has tag 0, and is given one by
+ * its first chunk. The first granule of a slot has its tag at all times, also where an aligned chunk starts behind it:
+ * the rest of what lies before such a chunk has 0.
  *
  * moat's own accesses go by addresses without a tag, with checks off (TCO) from its doors to its returns.
  */
@@ -71,9 +72,14 @@ MO_INLINE bool mo_tagged_right(uintptr_t given, const struct mo_place *place)
 /* "the pointer's tag is 3, the memory's 5", and what else: of the memory at an address. */
 void mo_tagged_say(char *text, size_t size, unsigned tag, uintptr_t at, const char *more);
 
+/* A random byte, by which a tag is chosen. r: a cache's stream, of whose bytes none has been drawn and not yet read;
+ * NULL: the stream of threads without a cache. */
+enum { MO_TAGGED_CHANCES = 256 };
+unsigned mo_tagged_chance(struct mo_random *r);
+
 /* A tag for the slot whose payload starts at p, unlike its neighbours' and unlike those in the set `without`; its first
  * granule has it. */
-unsigned mo_tagged_choose(uintptr_t p, const struct mo_class *k, unsigned without);
+unsigned mo_tagged_choose(uintptr_t p, const struct mo_class *k, unsigned without, unsigned chance);
 
 /* Granules that a chunk of n bytes at p has to itself end here: it has one at least, as an aligned one may be of 0. */
 MO_INLINE uintptr_t mo_tagged_end(uintptr_t p, size_t n)
@@ -82,12 +88,12 @@ MO_INLINE uintptr_t mo_tagged_end(uintptr_t p, size_t n)
 }
 
 /* The slot gets a chunk of n bytes at p, which is not its first byte where it is aligned; the pointer to it. */
-MO_INLINE uintptr_t mo_tagged_make(uintptr_t slot, const struct mo_class *k, uintptr_t p, size_t n)
+MO_INLINE uintptr_t mo_tagged_make(uintptr_t slot, const struct mo_class *k, uintptr_t p, size_t n, struct mo_random *r)
 {
     uintptr_t first = slot + MO_HEADER, shared = slot + k->stride - MO_HEADER, end = mo_tagged_end(p, n);
     unsigned tag = mo_tag_load(first);
     if (mo_unlikely(tag == MO_TAG_OURS)) {
-        tag = mo_tagged_choose(first, k, 0);
+        tag = mo_tagged_choose(first, k, 0, mo_tagged_chance(r));
         mo_tag_store(p, mo_min(end, shared), tag);
     } else if (end < shared) {
         mo_tag_store(end, shared, MO_TAG_OURS);
@@ -100,10 +106,10 @@ MO_INLINE uintptr_t mo_tagged_make(uintptr_t slot, const struct mo_class *k, uin
 }
 
 /* Its chunk has ended: zeroes the payload and gives it a new tag. */
-MO_INLINE void mo_tagged_retire(uintptr_t slot, const struct mo_class *k)
+MO_INLINE void mo_tagged_retire(uintptr_t slot, const struct mo_class *k, unsigned chance)
 {
     uintptr_t p = slot + MO_HEADER, shared = slot + k->stride - MO_HEADER;
-    unsigned tag = mo_tagged_choose(p, k, 1u << mo_tag_load(p));
+    unsigned tag = mo_tagged_choose(p, k, 1u << mo_tag_load(p), chance);
     mo_tag_clear(p, shared, tag);
     *(uint64_t *)shared = 0;
     mo_tag_store(shared, shared + MO_TAG_GRANULE, MO_TAG_OURS);

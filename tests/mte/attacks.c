@@ -1,6 +1,6 @@
 /* Attacks on chunks with memory tags, each in children of its own: when is it noticed?
  *
- * attacks MODE RUNS    MODE is what option mte says: off, async or sync
+ * attacks MODE RUNS [NAME]    MODE is what option mte says: off, async or sync; NAME: that attack alone
  *
  * For an aarch64 CPU with memory tags. Prints a row for each attack: how many of RUNS children (a dozen at least where
  * chance decides) ended at the access, at a later free, at reuse, or not at all; fails where that is not as it must
@@ -59,10 +59,13 @@ static void do_read(const char *p)
     after_access();
 }
 
+/* What does not fault must change the byte: one of a tail or a MAC is 0x41 by chance. */
+static bool faults;
+
 static void do_write(char *p)
 {
     *now = ACCESS;
-    *(volatile char *)p = 0x41;
+    *(volatile char *)p = (char)(faults ? 0x41 : *(volatile char *)p ^ 0x41);
     after_access();
 }
 
@@ -128,6 +131,21 @@ static void under_read(size_t n, ptrdiff_t by)
     char *p = take(n);
     do_read(p - by);
     end(p, n);
+}
+
+/* Of the first chunk in a slab, before which no slot is. */
+static void first_read(size_t n, ptrdiff_t by)
+{
+    enum { SLAB = 1 << 16 };
+    for (unsigned i = 0; i < 4 * OTHERS; i++) {
+        char *p = take(n);
+        if (address(p) % SLAB >= 2 * 8 + n)
+            continue;
+        do_read(p - by);
+        end(p, n);
+        return;
+    }
+    _exit(93);
 }
 
 static void under_write(size_t n, ptrdiff_t by)
@@ -274,6 +292,7 @@ static const struct attack attacks[] = {
     {"run 40 bytes past 100000", over_run, 100000, 40, {FREE, NOTICED}, {ACCESS, ALL}, OVER},
     {"read 1 byte before 24", under_read, 24, 1, {NOTHING, ALL}, {ACCESS, ALL}, OVER},
     {"read 16 bytes before 1000", under_read, 1000, 16, {NOTHING, ALL}, {ACCESS, ALL}, OVER},
+    {"read 16 bytes before a slab's first chunk", first_read, 1000, 16, {NOTHING, ALL}, {ACCESS, ALL}, OVER},
     {"write 1 byte before 24", under_write, 24, 1, {FREE, ALL}, {ACCESS, ALL}, OVER},
     {"write 8 bytes before 5000", under_write, 5000, 8, {FREE, ALL}, {ACCESS, ALL}, OVER},
     {"read far from a chunk of 100", far_read, 100, 0, {NOTHING, ALL}, {ACCESS, MOST}, NULL},
@@ -344,7 +363,7 @@ static bool is_right(const struct expect *e, const unsigned *count, unsigned run
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
     bool on = strcmp(argv[1], "off") != 0, sync = strcmp(argv[1], "sync") == 0, good = true;
     unsigned runs = (unsigned)atoi(argv[2]);
@@ -353,7 +372,10 @@ int main(int argc, char **argv)
         return 2;
     for (size_t i = 0; i < sizeof attacks / sizeof attacks[0]; i++) {
         const struct attack *a = &attacks[i];
+        if (argc == 4 && strcmp(argv[3], a->name) != 0)
+            continue;
         const struct expect *e = on ? &a->on : &a->off;
+        faults = e->moment == ACCESS;
         unsigned count[MOMENTS] = {0}, named = 0, times = e->must == MOST && runs < DOZEN ? DOZEN : runs;
         for (unsigned r = 0; r < times; r++) {
             count[one(a)]++;
