@@ -70,7 +70,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_C_COMPILER_VERSION VERSION_GREAT
     set(MOAT_SMALL_OPTION -Oz)
 endif()
 
-# The one file that is compiled for CPUs with AES instructions; the rest runs on any, and start-up decides.
+# The files that are compiled for CPUs with AES instructions; the rest runs on any, and start-up decides.
 set(MOAT_AES_OPTIONS "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
     # Not more: their code is entered on every CPU and left by its first gate (test budget/without_aes).

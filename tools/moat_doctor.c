@@ -112,6 +112,24 @@ static void say_cpu(const struct mo_os_features *f, const struct moat_stats *s)
     say(true, "CPUs", "%u usable, %zu shard%s", f->cpus, s->shards_count, s->shards_count == 1 ? "" : "s");
 }
 
+static void say_tags(const struct mo_os_features *f)
+{
+    size_t choice = option("mte"), profile = option("profile");
+    if (choice == MO_TAGS_AUTO)
+        choice = profile == MO_PROFILE_STRICT       ? MO_TAGS_SYNC
+                 : profile == MO_PROFILE_PRODUCTION ? MO_TAGS_ASYNC
+                                                    : MO_TAGS_OFF;
+    if (!f->tags)
+        say(true, "memory tags", "not on this CPU and kernel");
+    else if (choice == MO_TAGS_OFF || !f->aes || option("mac") == MO_MAC_SIPHASH)
+        say(false, "memory tags",
+            "off, because of the options; lost: accesses out of a chunk or to a freed one do not fault by themselves");
+    else
+        say(true, "memory tags", "%s",
+            choice == MO_TAGS_SYNC ? "sync: a bad access faults at once"
+                                   : "async: a bad access faults at the next system call");
+}
+
 static void say_address_space(const struct mo_os_features *f, const struct moat_stats *s)
 {
     size_t asked = option("heap_reserve");
@@ -253,6 +271,7 @@ int moat_doctor_main(int argc, char **argv)
     say_title();
     say_kernel(&f);
     say_cpu(&f, &s);
+    say_tags(&f);
     say_address_space(&f, &s);
     say_vm(&f);
     say_options();

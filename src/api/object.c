@@ -2,6 +2,7 @@
 #include "api/names.h"
 #include "front/bounds.h"
 #include "front/front.h"
+#include "front/tagged.h"
 #include "moat/moat.h"
 
 MO_EXPORT size_t moat_object_size(const void *p)
@@ -13,7 +14,8 @@ MO_EXPORT void *moat_object_base(const void *p)
 {
     struct mo_bounds b;
     mo_bounds_find((uintptr_t)p, &b);
-    return b.kind == MO_BOUNDS_LIVE && (uintptr_t)p - b.p <= b.n ? (void *)b.p : NULL;
+    bool inside = b.kind == MO_BOUNDS_LIVE && mo_tagged_address((uintptr_t)p) - b.p <= b.n;
+    return inside ? (void *)mo_tagged_pointer(b.p) : NULL;
 }
 
 MO_EXPORT void moat_check(const void *p, size_t n, int write)

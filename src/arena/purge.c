@@ -1,5 +1,6 @@
 /* Gives wholly free slabs back to the system, in blocks where that can be. */
 #include "arena/bin.h"
+#include "base/tag.h"
 
 enum {
     RUNS = 16,           /* taken out of a bin before its lock is dropped to close them */
@@ -142,6 +143,15 @@ static void list_again_locked(struct mo_bin *b, uint32_t number, const struct mo
     }
 }
 
+/* As the kernel gives them. */
+static void wipe_pages(uintptr_t base, size_t bytes)
+{
+    if (MO_TAGS && mo_sealed.tagged)
+        mo_tag_clear(base, base + bytes, MO_TAG_OURS);
+    else
+        __builtin_memset((void *)base, 0, bytes);
+}
+
 /* Closes detached runs and lists them again; bytes given back. Without the lock: a system call takes a hundred times
  * longer than anything else here. wipe: there may be data in them, and they must be closed whatever the option. */
 static size_t close_detached(struct mo_bin *b, const struct mo_class *k, const struct mo_run *runs, size_t n, bool wipe)
@@ -154,7 +164,7 @@ static size_t close_detached(struct mo_bin *b, const struct mo_class *k, const s
         /* What the kernel would not take of slabs whose chunks have not been cleared; malloc(0)'s have no pages. */
         for (uint32_t i = 0; wipe && i < runs[r].count; i++)
             if ((slabs[i].flags & MO_SLAB_OPEN) && slabs[i].class != MO_CLASS_ZERO)
-                __builtin_memset((void *)slabs[i].base, 0, k->slab_bytes);
+                wipe_pages(slabs[i].base, k->slab_bytes);
         mo_lock(&b->lock);
         for (uint32_t i = runs[r].first; i < runs[r].first + runs[r].count; i++)
             list_again_locked(b, i, k);

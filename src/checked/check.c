@@ -10,6 +10,7 @@ static bool is_off(enum mo_side side)
 /* Bytes from a to the end of its chunk; SIZE_MAX: foreign, or it can't be told now. */
 static size_t left_at(uintptr_t a, enum mo_side side)
 {
+    a = mo_tagged_address(a);
     bool in_heap = a - mo_sealed.heap_base < mo_sealed.heap_size;
     if ((in_heap && (sizeof a == 8 || mo_granule_of(a)->class != 0)) || mo_pool_holds(a))
         return mo_bounds_left(a);

@@ -10,6 +10,7 @@
 #include "checked/index.h"
 #include "checked/real.h"
 #include "front/chunk.h"
+#include "front/tagged.h"
 
 /* For definitions: seen outside the library, under libc's name. */
 #define MO_CHECKED_FN __attribute__((visibility("default")))
@@ -46,9 +47,11 @@ MO_INLINE bool mo_fits_slot(uintptr_t a, size_t n)
            mo_likely(((mo_load8(header + 1) - class) & 63) == 0);
 }
 
-/* The same, or a is most likely not moat's. */
+/* The same, or a is most likely not moat's. With memory tags a header can be read only in front/bounds.c. */
 MO_INLINE bool mo_fits(uintptr_t a, size_t n, enum mo_side side)
 {
+    if (mo_tagged())
+        return false;
     return a - mo_checked.heap_base < mo_checked.heap_size[side] ? mo_fits_slot(a, n) : !mo_index_may_hold(a);
 }
 

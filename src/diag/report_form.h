@@ -4,6 +4,7 @@
 #ifndef MO_REPORT_FORM_H
 #define MO_REPORT_FORM_H
 
+#include "base/tag.h"
 #include "diag/report.h"
 #include "os/modules.h"
 
@@ -64,10 +65,11 @@ MO_INLINE bool mo_case_is_fault(const struct mo_case *c)
     return c->violation >= MO_FAULT_OVERFLOW;
 }
 
-/* What is about no address: the detail is all of the sentence. */
+/* What is about no address: the detail is all of the sentence. A tag check's failure that is told late has none. */
 MO_INLINE bool mo_case_is_sentence(const struct mo_case *c)
 {
-    return c->violation == MO_PANIC || c->violation == MO_NO_MEMORY;
+    return c->violation == MO_PANIC || c->violation == MO_NO_MEMORY ||
+           (MO_TAGS && mo_case_is_fault(c) && c->address == 0);
 }
 
 /* Is there room for one more frame of a stack behind which `later` others follow? Each and the report's end have room,

@@ -169,7 +169,7 @@ static void describe(struct mo_text *t, const struct mo_case *c)
 void mo_form_sentence(struct mo_text *t, const struct mo_case *c)
 {
     const char *finding = mo_case_text(c, MO_CASE_FINDING);
-    if (*finding == '\0') {
+    if (mo_case_is_sentence(c)) {
         mo_text_string(t, c->detail);
         return;
     }

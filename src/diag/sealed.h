@@ -63,7 +63,7 @@ struct mo_sealed_data {
     /* Where small chunks live. heap_size is 0 before start, so that nothing is taken for one. */
     uintptr_t heap_base;
     size_t heap_size;
-    size_t aes_heap_size;        /* heap_size where aes, else 0 */
+    size_t aes_heap_size;        /* heap_size where aes and not tagged, else 0 */
     struct mo_granule *granules; /* one for each granule of the heap */
     uint16_t *states;            /* one for each slot */
     struct mo_slab *slabs;       /* one for each slab */
@@ -83,6 +83,7 @@ struct mo_sealed_data {
     uint8_t tail_and[16] __attribute__((aligned(16)));
     uint8_t tail_or[16] __attribute__((aligned(16)));
     struct mo_options options;
+    bool tagged; /* small chunks have memory tags, and the hot path is hot_tagged.c's */
     struct mo_os_features features;
 };
 

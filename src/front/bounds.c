@@ -2,6 +2,7 @@
 
 #include "front/guarded.h"
 #include "front/slow.h"
+#include "front/tagged.h"
 
 enum { LOOKS = 12 }; /* that must find the same before it is reported: with rests up to a millisecond in all */
 
@@ -69,6 +70,8 @@ static void in_heap(uintptr_t a, struct mo_bounds *b)
 void mo_bounds_find(uintptr_t a, struct mo_bounds *b)
 {
     struct mo_large l;
+    MO_TAGGED_DOOR();
+    a = mo_tagged_address(a);
     *b = (struct mo_bounds){MO_BOUNDS_FOREIGN, 0, 0};
     if (a - mo_sealed.heap_base < mo_sealed.heap_size) {
         bool region = mo_granule_of(a)->class != 0;
@@ -99,7 +102,7 @@ size_t mo_bounds_left(uintptr_t a)
 {
     struct mo_bounds b;
     mo_bounds_find(a, &b);
-    return left_of(a, &b);
+    return left_of(mo_tagged_address(a), &b);
 }
 
 static void describe(uintptr_t a, const struct mo_bounds *b, const char *action, struct mo_report_chunk *chunk)
@@ -125,6 +128,8 @@ void mo_bounds_require(struct mo_given *given)
     struct mo_report_chunk chunk;
     if (given->n == 0)
         return; /* allowed anywhere */
+    MO_TAGGED_DOOR();
+    given->at = mo_tagged_address(given->at);
     for (unsigned i = 0; i < LOOKS; i++) {
         mo_bounds_find(given->at, &b);
         given->left = left_of(given->at, &b);

@@ -5,6 +5,7 @@
 #include "front/guarded.h"
 #include "front/hot_names.h"
 #include "front/slow.h"
+#include "front/tagged.h"
 #include "mem/large.h"
 
 enum {
@@ -252,6 +253,7 @@ static size_t requested_of(const struct mo_slab *slab, bool *patient)
 
 size_t mo_requested(void)
 {
+    MO_TAGGED_DOOR();
     struct mo_large l;
     const struct mo_pool_slot *g;
     size_t sum = 0, at = 0;
@@ -278,6 +280,7 @@ static size_t check_all(const char *action, bool known)
     bool patient = true;
     if (!mo_front_start())
         return 0;
+    MO_TAGGED_DOOR();
     mo_arena_check(action);
     for (size_t number = 1; number < mo_heap_slab_count(); number++)
         live += check_slab(&mo_sealed.slabs[number], MO_OWNER_SHARD, &patient, action);

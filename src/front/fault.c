@@ -7,6 +7,7 @@
 #include "diag/report.h"
 #include "front/guarded.h"
 #include "front/slow.h"
+#include "front/tagged.h"
 #include "mem/large.h"
 #include "os/fault.h"
 
@@ -18,6 +19,7 @@ struct finding {
     const char *detail;
     bool has_chunk;
     struct mo_report_chunk chunk;
+    char text[MO_TAGS ? 96 : 1]; /* of the detail */
 };
 
 /* Pages of a live chunk are accessible, unless the program has closed them itself: write barriers, guards of stacks in
@@ -107,12 +109,81 @@ static bool in_heap(uintptr_t a, struct finding *f)
     return true;
 }
 
+/* Is the slot around `at` a live chunk's with that tag? Then the access was by a pointer to it. */
+static bool is_pointers(uintptr_t at, unsigned tag, struct finding *f)
+{
+    struct mo_place place;
+    if (!mo_heap_find(at, &place) || (place.seen & MO_STATE_LIVE) == 0 || place.class == MO_CLASS_ZERO ||
+        mo_tag_load(place.slot + MO_HEADER) != tag)
+        return false;
+    mo_describe_slot(&place, &f->chunk);
+    f->bug = MO_ACCESS_OVERFLOW;
+    return f->has_chunk = true;
+}
+
+/* The slot at a, or the next one: a slab has 8 bytes before its first slot, and some behind its last one. */
+static bool find_near(uintptr_t a, struct mo_place *place)
+{
+    if (mo_heap_find(a, place) || mo_heap_find(a + MO_HEADER, place))
+        return true;
+    if (a - mo_sealed.heap_base >= mo_sealed.heap_size || mo_granule_of(a)->class == 0)
+        return false;
+    const struct mo_class *k = &mo_sealed.classes[mo_granule_of(a)->class];
+    uintptr_t slab = mo_align_down(a, (uintptr_t)1 << k->span_shift);
+    return mo_heap_find(slab + MO_HEADER + (size_t)(k->slots - 1) * k->stride, place);
+}
+
+/* An access at a, by a pointer of another tag than the memory's. The chunk that the pointer is to: the one that the
+ * instruction's register points to, the one at a, those beside it. No live one: it has been freed. */
+static bool in_tagged(const siginfo_t *info, const void *ucontext, uintptr_t a, struct finding *f)
+{
+    struct mo_place place;
+    uintptr_t base = mo_os_fault_pointer(ucontext), told = (uintptr_t)info->si_addr;
+    unsigned tag = mo_tag_of(mo_tag_bits(told) != 0 ? told : base);
+    if (!find_near(a, &place) || place.class == MO_CLASS_ZERO)
+        return false;
+    const char *more;
+    f->detail = f->text;
+    if (tag != MO_TAG_OURS &&
+        (is_pointers(mo_tag_strip(base), tag, f) || is_pointers(place.slot, tag, f) ||
+         is_pointers(place.slot - 1, tag, f) || is_pointers(place.slot + place.k->stride, tag, f))) {
+        more = f->chunk.address > a ? ": the access was before its chunk" : ": the access was past its chunk";
+    } else {
+        more = (place.seen & MO_STATE_LIVE) != 0 ? ": its chunk was freed, and another one is there"
+                                                 : ": its chunk was freed";
+        f->bug = MO_ACCESS_AFTER_FREE;
+        f->has_chunk = true;
+        mo_describe_slot(&place, &f->chunk);
+    }
+    mo_tagged_say(f->text, sizeof f->text, tag, a, more);
+    return true;
+}
+
+static bool in_late(struct finding *f)
+{
+    f->bug = MO_ACCESS_WILD;
+    f->detail = "a tag check failed: an access out of a chunk, or to a freed one, since the thread's last system call "
+                "(mte=sync says where)";
+    return true;
+}
+
+static bool by_tag(const siginfo_t *info, const void *ucontext, uintptr_t a, struct finding *f)
+{
+    if (!MO_TAGS || !mo_os_fault_is_tag(info))
+        return false;
+    return mo_os_fault_is_late(info) ? in_late(f) : in_tagged(info, ucontext, a, f);
+}
+
 static void handle(int number, siginfo_t *info, void *ucontext)
 {
     int saved = errno;
+    MO_TAGGED_DOOR();
     struct finding f = {0};
-    uintptr_t a = (uintptr_t)info->si_addr;
-    if (mo_os_fault_is_access(info) && (in_pool(a, &f) || in_heap(a, &f) || in_large(a, &f)))
+    uintptr_t a = mo_tagged_address((uintptr_t)info->si_addr);
+    if (by_tag(info, ucontext, a, &f))
+        mo_report_access(f.bug, (enum mo_access)mo_os_fault_access(ucontext), a, f.has_chunk ? &f.chunk : NULL,
+                         f.detail, ucontext);
+    else if (mo_os_fault_is_access(info) && (in_pool(a, &f) || in_heap(a, &f) || in_large(a, &f)))
         mo_report_access(f.bug, (enum mo_access)mo_os_fault_access(ucontext), a, f.has_chunk ? &f.chunk : NULL,
                          f.detail, ucontext);
     mo_os_fault_pass(number, info, ucontext, mo_sealed.fault_chained);

@@ -4,6 +4,7 @@
 #include "front/check.h"
 #include "front/limit.h"
 #include "front/slow.h"
+#include "front/tagged.h"
 #include "front/thread.h"
 #include "guard/sampler.h"
 #include "mem/classes.h"
@@ -133,6 +134,7 @@ static void release_large(int shard)
 void mo_heaps_destroy(uintptr_t name)
 {
     int shard = mo_heaps_find(name, DESTROY);
+    MO_TAGGED_DOOR();
     struct hold h;
     struct mo_cache *c = hold(shard, name, &h);
     if (c != NULL) {
@@ -153,6 +155,7 @@ void mo_heaps_destroy(uintptr_t name)
 
 void *mo_heaps_allocate(int shard, uintptr_t name, size_t n, size_t align)
 {
+    MO_TAGGED_DOOR();
     void *p = NULL;
     align = mo_max(align, MO_ALIGN_PLAIN);
     if (mo_unlikely(mo_limit_refuses(n)))

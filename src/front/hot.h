@@ -1,11 +1,13 @@
 /* The hot path: allocate and release of small chunks, readable top to bottom.
  *
- * Compiled twice, by hot_aes.c and hot_siphash.c, which first define how a chunk is marked:
+ * Compiled for each form, by hot_aes.c, hot_siphash.c and hot_tagged.c, which first define how a chunk is marked:
  *   struct mark;  mark(p, fields, state);  mark_header(m)
  *   near_store(m, s, end): tail of s bytes, less than NEAR, into a payload of zeros; may write the fence at `end`
  *   far_store(m, from, end): a longer tail;  tail_blend(m, from, end): any tail behind a payload that holds data
  *   near_good(m, s, end), far_good(m, from, end): tail and fence are as they were written
  *   any_bit(v): is a bit set in the vector
+ *   release_leave(p, told, n, origin): what the slow half is to do
+ *   TAGGED: a payload that has been freed gets another memory tag (tagged.h)
  *   SPECIALIZED: are sizes and routines worth code of their own, or is one form for all enough
  *   HEAP_SIZE: mo_sealed.heap_size, or 0 where this form is not the process's: the gate for addresses outside of the
  *   heap then leaves to allocate_else and release_else, which go on to the other form
@@ -16,6 +18,7 @@
 #include "cache/cache.h"
 #include "front/chunk.h"
 #include "front/slow.h"
+#include "front/tagged.h"
 #include "mem/classes.h"
 
 /* Is a bit set in payload [p, end) of a free slot? p is 16-aligned, end is 8 modulo 16 and at least p + 24. */
@@ -188,7 +191,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
     unsigned state = mo_state_load(word);
     /* Live before anything in memory is looked at: a closed slab would fault. */
     if (mo_unlikely((state & MO_STATE_LIVE) == 0)) {
-        mo_release_leave(p, told, n, origin);
+        release_leave(p, told, n, origin);
         return;
     }
     /* All of the header but the slack is known: another origin, an aligned chunk and a changed bit fail alike. */
@@ -199,9 +202,14 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         release_far(p, told, n, origin);
         return;
     }
+    if (TAGGED && mo_unlikely(c->random->left <= k->draw)) { /* one more byte than the gate draws */
+        release_leave(p, told, n, origin);
+        return;
+    }
+    unsigned chance = TAGGED ? mo_tagged_chance(c->random) : 0;
     if (mo_unlikely(!mo_quarantine_gate(c, k, stock, kind == ANY_KIND ? k->ready_end : k->gate_end))) {
         if (kind == ANY_KIND)
-            mo_release_leave(p, told, n, origin);
+            release_leave(p, told, n, origin);
         else
             release_one(p, told, n, origin);
         return;
@@ -213,14 +221,16 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
         mo_unlikely(!tail_good(m, slack, end, near || (kind == ANY_KIND && slack < NEAR))) ||
         (told && mo_unlikely(n != end - p - slack)) ||
         (kind == ANY_KIND && mo_unlikely(mo_sealed.options.neighbours && !neighbours_good(c, k, slot)))) {
-        mo_release_leave(p, told, n, origin);
+        release_leave(p, told, n, origin);
         return;
     }
     if (mo_unlikely(!mo_state_replace(word, state, state + c->retire))) {
         mo_release_raced(p);
         return;
     }
-    if (kind == NEAR_SMALL || kind == FAR_SMALL)
+    if (TAGGED)
+        mo_tagged_retire(slot, k, chance);
+    else if (kind == NEAR_SMALL || kind == FAR_SMALL)
         payload_clear(p, end);
     else
         mo_clear_medium(p, end);
@@ -247,7 +257,7 @@ __attribute__((noinline)) static void release_medium(uintptr_t p, const struct m
                                                      enum mo_origin origin)
 {
     if (g->class == MO_CLASS_ZERO) /* addresses only */
-        mo_release_leave(p, told, n, origin);
+        release_leave(p, told, n, origin);
     else
         release(p, g, told, n, origin, NEAR_MEDIUM);
 }
@@ -258,7 +268,7 @@ MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin orig
     if (mo_unlikely(p - mo_sealed.heap_base >= HEAP_SIZE))
         release_else(p, told, n, origin);
     else if (!SPECIALIZED && g->class == MO_CLASS_ZERO)
-        mo_release_leave(p, told, n, origin);
+        release_leave(p, told, n, origin);
     else if (!SPECIALIZED)
         release_one(p, told, n, origin);
     else if (mo_unlikely(g->class > mo_sealed.small_last))

@@ -1,4 +1,4 @@
-/* The two forms of the hot path, and the one that this process uses. */
+/* The forms of the hot path, and the one that this process uses. */
 #ifndef MO_HOT_NAMES_H
 #define MO_HOT_NAMES_H
 
@@ -15,28 +15,26 @@ enum { MO_CLEAR_INLINE = 144 };
 
 void mo_hot_start(void);   /* writes the constants in mo_sealed that hot_aes.c works with; the fence is there */
 bool mo_hot_has_aes(void); /* was hot_aes.c compiled for AES instructions? */
-void *mo_allocate_aes(size_t n, enum mo_origin origin);
-void *mo_malloc_aes(size_t n);
-void mo_free_aes(void *p);
-void mo_release_aes(void *p, enum mo_origin origin);
-void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin);
-void *mo_resize_aes(void *p, size_t n);
-size_t mo_usable_size_aes(const void *p);
-void *mo_allocate_siphash(size_t n, enum mo_origin origin);
-void *mo_malloc_siphash(size_t n);
-void mo_free_siphash(void *p);
-void mo_release_siphash(void *p, enum mo_origin origin);
-void mo_release_sized_siphash(void *p, size_t n, enum mo_origin origin);
-void *mo_resize_siphash(void *p, size_t n);
-size_t mo_usable_size_siphash(const void *p);
 
-/* Writes header and tail of the chunk at p of n bytes whose slot or mapping ends at `end`. */
-void mo_chunk_seal_aes(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state);
-void mo_chunk_seal_siphash(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, unsigned state);
+#define MO_HOT_FORM(form)                                                                                  \
+    void *mo_allocate_##form(size_t n, enum mo_origin origin);                                             \
+    void *mo_malloc_##form(size_t n);                                                                      \
+    void mo_free_##form(void *p);                                                                          \
+    void mo_release_##form(void *p, enum mo_origin origin);                                                \
+    void mo_release_sized_##form(void *p, size_t n, enum mo_origin origin);                                \
+    void *mo_resize_##form(void *p, size_t n);                                                             \
+    size_t mo_usable_size_##form(const void *p);                                                           \
+    /* Writes header and tail of the chunk at p of n bytes whose slot or mapping ends at `end`. */         \
+    void mo_chunk_seal_##form(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, \
+                              unsigned state);                                                             \
+    /* Header, tail and fence of the chunk at p are as they were written. */                               \
+    bool mo_chunk_good_##form(uintptr_t p, uintptr_t end, unsigned state);
+MO_HOT_FORM(aes)
+MO_HOT_FORM(siphash)
 
-/* Header, tail and fence of the chunk at p are as they were written. */
-bool mo_chunk_good_aes(uintptr_t p, uintptr_t end, unsigned state);
-bool mo_chunk_good_siphash(uintptr_t p, uintptr_t end, unsigned state);
+/* With AES and memory tags; the program's pointers have them. hot_tagged.c alone knows that form's other functions. */
+void *mo_allocate_tagged(size_t n, enum mo_origin origin);
+void mo_release_tagged(uintptr_t given, bool told, size_t n, enum mo_origin origin);
 
 MO_INLINE void mo_chunk_seal(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin,
                              unsigned state)

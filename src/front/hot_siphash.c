@@ -60,7 +60,9 @@ MO_INLINE bool any_bit(mo_pair v)
 
 #define allocate_else mo_allocate_slow
 #define release_else  mo_release_leave
+#define release_leave mo_release_leave
 #define SPECIALIZED   false
+#define TAGGED        false
 #define HEAP_SIZE     mo_sealed.heap_size
 #define MO_HOT(name)  name##_siphash
 #include "front/hot.h"

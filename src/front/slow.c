@@ -11,6 +11,7 @@
 #include "front/heaps.h"
 #include "front/hot_names.h"
 #include "front/limit.h"
+#include "front/tagged.h"
 #include "front/thread.h"
 #include "guard/sampler.h"
 #include "mem/classes.h"
@@ -42,7 +43,7 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
     p = mo_align_up(p, align);
     mo_chunk_seal(p, n, end, align > MO_ALIGN_PLAIN ? MO_CODE_ALIGNED + mo_log2(align) : place.class, origin, live);
     mo_state_publish(place.state, live);
-    return (void *)p;
+    return (void *)(mo_tagged() ? mo_tagged_make(slot, place.k, p, n, r) : p);
 }
 
 /* For a thread that has no cache: at its very end, or without memory for one. */
@@ -95,6 +96,7 @@ static void *filled(void *p, size_t n)
 void *mo_allocate_slow(size_t n, enum mo_origin origin)
 {
     mo_front_start();
+    MO_TAGGED_DOOR();
     if (mo_unlikely(mo_limit_refuses(n)))
         return mo_or_no_memory(NULL);
     if (n > MO_SMALL_MAX || (n > MO_POOL_MOST && mo_sampler_is_dense())) /* guards for all that is fuzzed */
@@ -135,6 +137,7 @@ void *mo_allocate_aligned(size_t n, size_t align, enum mo_origin origin)
     if (align <= MO_ALIGN_PLAIN)
         return mo_hot_allocate(n, origin);
     mo_front_start();
+    MO_TAGGED_DOOR();
     if (mo_unlikely(mo_limit_refuses(n)))
         return mo_or_no_memory(NULL);
     (void)mo_thread_cache(); /* a thread's first allocation may be due, too */
@@ -154,9 +157,9 @@ static void tend(struct mo_cache *c, unsigned class)
     mo_thread_settle(c, class);
     if (c->stock[class].top >= k->ready_end)
         mo_thread_flush(c, class);
-    if (c->random->left < k->draw) {
+    if (c->random->left < (uint32_t)k->draw + mo_tagged()) {
         mo_random_refill(c->random);
-        size_t n = MO_RANDOM_WINDOW / k->draw; /* each free draws */
+        size_t n = MO_RANDOM_WINDOW / (k->draw + mo_tagged()); /* each free draws */
         __atomic_store_n(&c->frees, c->frees + n, __ATOMIC_RELAXED);
         mo_sampler_charge(c, (ptrdiff_t)n);
     }
@@ -183,10 +186,19 @@ void mo_release_place(const struct mo_place *place, struct mo_cache *c)
 {
     uintptr_t slot = place->slot;
     unsigned owner = c != NULL ? c->owner : MO_OWNER_SHARED;
+    unsigned chance = 0;
+    if (mo_tagged()) {
+        if (c != NULL)
+            tend(c, place->class); /* now: it must not meet a slot that is free and not yet zeroed */
+        chance = mo_tagged_chance(c != NULL ? c->random : NULL);
+    }
     if (mo_unlikely(!mo_state_replace(place->state, place->seen, (place->seen & MO_STATE_GENERATION) | owner)))
         mo_report_raced(slot + MO_HEADER, "free");
     if (place->class != MO_CLASS_ZERO) {
-        mo_clear_medium(slot + MO_HEADER, slot + MO_HEADER + mo_class_capacity(place->k));
+        if (mo_tagged())
+            mo_tagged_retire(slot, place->k, chance);
+        else
+            mo_clear_medium(slot + MO_HEADER, slot + MO_HEADER + mo_class_capacity(place->k));
         mo_store_header(slot, mo_sealed.fence);
     }
     if (c == NULL) {
@@ -210,9 +222,22 @@ static bool gap_is_clean(const struct mo_place *place, uintptr_t p)
     return dirt == 0;
 }
 
-/* Finds the live chunk at p. Otherwise reports; false only when a foreign pointer is let pass. */
-static bool find_chunk(uintptr_t p, struct mo_place *place, const char *action)
+/* The pointer has the tag of a chunk that was here before. */
+static MO_COLD MO_NORETURN void report_stale(uintptr_t given, const struct mo_place *place, const char *action)
 {
+    struct mo_report_chunk chunk;
+    char detail[96];
+    mo_describe_slot(place, &chunk);
+    mo_tagged_say(detail, sizeof detail, mo_tag_of(given), place->slot + MO_HEADER,
+                  ": it is from before the chunk that was here was freed");
+    mo_report_double_free(action, given, &chunk, PTRDIFF_MIN, detail);
+}
+
+/* Finds the live chunk that the program's pointer `given` is to, at p. Otherwise reports; false only when a foreign
+ * pointer is let pass. */
+static bool find_chunk(uintptr_t given, struct mo_place *place, const char *action)
+{
+    uintptr_t p = mo_tagged_address(given);
     place->k = NULL;
     bool good = mo_heap_locate(p, place) && (place->seen & MO_STATE_LIVE) != 0;
     if (good && place->class == MO_CLASS_ZERO) {
@@ -228,6 +253,8 @@ static bool find_chunk(uintptr_t p, struct mo_place *place, const char *action)
         mo_report_raced(p, action); /* it was good in the life that was seen */
     if (!good)
         mo_report_bad_pointer(p, action);
+    if (good && mo_unlikely(!mo_tagged_right(given, place)))
+        report_stale(given, place, action);
     return good;
 }
 
@@ -255,11 +282,13 @@ static struct mo_routine check_routine(uintptr_t p, const struct mo_place *place
     return made;
 }
 
-static void release(uintptr_t p, struct mo_routine used)
+static void release(uintptr_t given, struct mo_routine used)
 {
     struct mo_place place;
-    if (p == 0 || !mo_front_start()) /* then nothing was given out that could come to harm */
+    if (given == 0 || !mo_front_start()) /* then nothing was given out that could come to harm */
         return;
+    MO_TAGGED_DOOR();
+    uintptr_t p = mo_tagged_address(given);
     if (mo_sampler_is_due())
         mo_sampler_pass();
     if (!in_heap(p)) {
@@ -268,7 +297,7 @@ static void release(uintptr_t p, struct mo_routine used)
             mo_report_bad_pointer(p, used.action);
         return;
     }
-    if (!find_chunk(p, &place, used.action))
+    if (!find_chunk(given, &place, used.action))
         return;
     if (check_routine(p, &place, used).heap < 0) {
         mo_heaps_release(&place, used.action);
@@ -322,6 +351,8 @@ static bool resize_here(uintptr_t p, const struct mo_place *place, size_t n)
     if (n > had) /* a grown part is zero; of a shrunk one the new tail leaves nothing */
         memset((void *)(p + had), 0, n - had);
     mo_chunk_seal(p, n, end, (unsigned)(header >> 8) & 63, mo_header_origin(header), place->seen);
+    if (mo_tagged())
+        mo_tagged_resize(place->slot, p, had, n);
     mo_state_publish(place->state, place->seen);
     return true;
 }
@@ -342,21 +373,23 @@ static void *move(uintptr_t p, struct mo_routine made, size_t n)
 
 static const struct mo_routine realloced = {MO_ORIGIN_MALLOC, 0, MO_NOT_TOLD, MO_NOT_TOLD, "realloc"};
 
-static void *resize_small(uintptr_t p, size_t n)
+static void *resize_small(uintptr_t given, size_t n)
 {
     struct mo_place place;
-    if (!find_chunk(p, &place, realloced.action))
+    if (!find_chunk(given, &place, realloced.action))
         return no_memory();
+    uintptr_t p = mo_tagged_address(given);
     struct mo_routine made = check_routine(p, &place, realloced);
-    return resize_here(p, &place, n) ? (void *)p : move(p, made, n);
+    return resize_here(p, &place, n) ? (void *)given : move(given, made, n);
 }
 
 bool mo_resize_here(void *ptr, size_t n)
 {
-    uintptr_t p = (uintptr_t)ptr;
     struct mo_place place;
     mo_front_start();
-    if (!in_heap(p) || !find_chunk(p, &place, realloced.action))
+    MO_TAGGED_DOOR();
+    uintptr_t p = mo_tagged_address((uintptr_t)ptr);
+    if (!in_heap(p) || !find_chunk((uintptr_t)ptr, &place, realloced.action))
         return false;
     (void)check_routine(p, &place, realloced);
     return resize_here(p, &place, n);
@@ -364,10 +397,11 @@ bool mo_resize_here(void *ptr, size_t n)
 
 void *mo_resize(void *ptr, size_t n)
 {
-    uintptr_t p = (uintptr_t)ptr;
     mo_front_start();
+    MO_TAGGED_DOOR();
+    uintptr_t p = mo_tagged_address((uintptr_t)ptr);
     if (in_heap(p))
-        return resize_small(p, n);
+        return resize_small((uintptr_t)ptr, n);
     struct mo_routine made = realloced;
     void *q = NULL;
     if (mo_unlikely(mo_limit_refuses(n)))
@@ -387,10 +421,11 @@ void *mo_resize(void *ptr, size_t n)
 
 size_t mo_usable_size(const void *ptr)
 {
-    uintptr_t p = (uintptr_t)ptr;
     struct mo_place place;
-    if (p == 0 || !mo_front_start())
+    if (ptr == NULL || !mo_front_start())
         return 0;
+    MO_TAGGED_DOOR();
+    uintptr_t p = mo_tagged_address((uintptr_t)ptr);
     if (!in_heap(p)) {
         size_t n = 0;
         bool found = mo_pool_holds(p) ? mo_guarded_size(p, &n) : mo_big_size(p, &n);
@@ -398,7 +433,7 @@ size_t mo_usable_size(const void *ptr)
             mo_report_bad_pointer(p, "malloc_usable_size");
         return n;
     }
-    if (!find_chunk(p, &place, "malloc_usable_size") || place.class == MO_CLASS_ZERO)
+    if (!find_chunk((uintptr_t)ptr, &place, "malloc_usable_size") || place.class == MO_CLASS_ZERO)
         return 0;
     return place.slot + place.k->stride - p - mo_header_slack(mo_load64(p - MO_HEADER));
 }
@@ -417,6 +452,7 @@ size_t mo_front_purge(void)
 {
     if (!mo_front_start())
         return 0;
+    MO_TAGGED_DOOR();
     struct mo_cache *c = mo_thread_cache();
     size_t before = mo_arena_closed_bytes();
     if (c != NULL)

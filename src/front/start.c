@@ -1,5 +1,7 @@
 /* Start-up: once, by whoever comes first, before any other code of the process perhaps. */
+#include "base/tag.h"
 #include "cache/cache.h"
+#include "diag/extra.h"
 #include "diag/report.h"
 #include "front/chunk.h"
 #include "front/fault.h"
@@ -10,6 +12,7 @@
 
 static struct mo_lock start_lock = MO_LOCK(MO_RANK_START);
 
+enum { STDERR = 2 };
 enum {
     NEST = 1 << 20
 }; /* address space for the tables of start, of which most are never touched: 500 KiB in production */
@@ -51,12 +54,33 @@ static void choose_shards(void)
     mo_sealed.shard_count = n != 0 ? n : mo_min(mo_sealed.features.cpus, MOST);
 }
 
+/* Tags for small chunks, where CPU and kernel have them. They come with the hot path that has AES instructions, and not
+ * with libmoat-fuzz.so, which looks for pointers in memory. */
+static void choose_tags(void)
+{
+    static const char line[] = "moat: mte: there are no memory tags here\n";
+    static const uint8_t by_profile[MO_PROFILES] = {MO_TAGS_ASYNC, MO_TAGS_SYNC, MO_TAGS_OFF, MO_TAGS_OFF};
+    size_t asked = mo_sealed.options.mte;
+    size_t choice = asked == MO_TAGS_AUTO ? by_profile[mo_sealed.options.profile] : asked;
+    bool able = MO_TAGS && mo_extra_profile != MO_PROFILE_FUZZ && mo_sealed.features.tags && mo_hot_has_aes() &&
+                mo_sealed.features.aes && mo_sealed.options.mac == MO_MAC_AUTO;
+    if (choice == MO_TAGS_OFF)
+        return;
+    mo_sealed.tagged = able && mo_os_tags(choice == MO_TAGS_SYNC);
+    if (asked != MO_TAGS_AUTO && !mo_sealed.tagged)
+        (void)mo_os_write(STDERR, line, sizeof line - 1);
+    if (mo_sealed.tagged && mo_sealed.options.purge == MO_PURGE_LAZY)
+        mo_sealed.options.purge =
+            MO_PURGE_EAGER; /* a page that the kernel takes loses its tags, a chunk half of them */
+}
+
 /* What needs no memory. */
 static void prepare(void)
 {
     mo_os_start(&mo_sealed.features);
     (void)mo_os_thread_known();
     mo_options_load(&mo_sealed.options, mo_sealed.features.secure);
+    choose_tags();
     if (mo_sealed.options.guards != MO_GUARDS_AUTO)
         mo_sealed.features.guard_install = false;
     mo_random_start();
@@ -90,7 +114,7 @@ static void start_locked(void)
     mo_os_nest_close();
     mo_sealed.small_last = (uint8_t)mo_class_of(MO_CLEAR_INLINE - MO_HEADER);
     mo_sealed.aes = mo_hot_has_aes() && mo_sealed.features.aes && mo_sealed.options.mac == MO_MAC_AUTO;
-    mo_sealed.aes_heap_size = mo_sealed.aes ? mo_sealed.heap_size : 0;
+    mo_sealed.aes_heap_size = mo_sealed.aes && !mo_sealed.tagged ? mo_sealed.heap_size : 0;
     mo_fault_start();
     __atomic_store_n(&mo_sealed.ready, true, __ATOMIC_RELEASE);
     /* A kernel that refuses leaves the page writable: weaker, and `moat doctor` says so. */

@@ -5,6 +5,7 @@
 #include "diag/report.h"
 #include "front/check.h"
 #include "front/slow.h"
+#include "front/tagged.h"
 #include "guard/pool.h"
 #include "guard/sampler.h"
 #include "mem/large.h"
@@ -243,6 +244,7 @@ static void thread_exit(void *round)
     if (mo_cache_is_none(c) || c == &gone)
         return;
     mo_cache_mine = (struct mo_cache *)(uintptr_t)&gone;
+    MO_TAGGED_DOOR();
     if (mo_cache_pool_is_full())
         mo_thread_drain(c);
     mo_cache_give(c);

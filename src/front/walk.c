@@ -3,6 +3,7 @@
 #include "arena/arena.h"
 #include "front/bounds.h"
 #include "front/front.h"
+#include "front/tagged.h"
 #include "guard/pool.h"
 
 /* Each finds the next chunk from place *at on, which moves behind it; false: there is none. */
@@ -73,7 +74,7 @@ int mo_walk(int shard, int (*visit)(void *chunk, size_t size, void *context), vo
         else if (shard == 0 || slab->shard == shard)
             found = next_in_slab(slab, &at, &b);
         if (found) {
-            result = visit((void *)b.p, b.n, context);
+            result = visit((void *)mo_tagged_pointer(b.p), b.n, context);
         } else {
             number++;
             at = 0;

@@ -1,5 +1,6 @@
 #include "mem/heap.h"
 
+#include "base/tag.h"
 #include "diag/report.h"
 #include "mem/table.h"
 
@@ -167,14 +168,20 @@ static bool open_granules(uintptr_t base, size_t size)
     return open;
 }
 
+/* Of slots. */
+static bool open_pages(uintptr_t base, size_t size)
+{
+    return MO_TAGS && mo_sealed.tagged ? mo_os_open_tagged((void *)base, size) : mo_os_open((void *)base, size);
+}
+
 /* Makes the window's pages accessible behind guard markers, or, with *markers false, leaves them inaccessible for
  * mprotect to open and close slabs. A page is tried first: in locked memory the kernel refuses markers, and opening
  * all would fill it with pages. False: a marker may be left where mprotect would open a slab. */
 static bool open_behind_markers(uintptr_t base, size_t size, bool *markers)
 {
     size_t page = mo_sealed.features.page;
-    *markers = mo_sealed.features.guard_install && mo_os_open((void *)base, page) && mo_os_guard((void *)base, page) &&
-               mo_os_open((void *)base, size) && mo_os_guard((void *)base, size);
+    *markers = mo_sealed.features.guard_install && open_pages(base, page) && mo_os_guard((void *)base, page) &&
+               open_pages(base, size) && mo_os_guard((void *)base, size);
     if (*markers || !mo_sealed.features.guard_install)
         return true;
     return mo_os_unguard((void *)base, size) && mo_os_close((void *)base, size);
@@ -374,12 +381,12 @@ bool mo_slab_open(struct mo_slab *slab, bool fill)
             return false;
     } else if (mo_sealed.options.guards != MO_GUARDS_OFF &&
                __atomic_load_n(&slab_mappings, __ATOMIC_RELAXED) + 2 <= mo_sealed.options.guard_mappings) {
-        if (!mo_os_open((void *)slab->base, k->slab_bytes))
+        if (!open_pages(slab->base, k->slab_bytes))
             return false;
         __atomic_add_fetch(&slab_mappings, 2, __ATOMIC_RELAXED);
     } else {
         /* Its neighbours' pages and its own then are one mapping. */
-        if (!mo_os_open((void *)slab->base, (size_t)1 << k->span_shift))
+        if (!open_pages(slab->base, (size_t)1 << k->span_shift))
             return false;
         slab->flags |= MO_SLAB_BARE;
     }

@@ -5,6 +5,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/tag.h"
+
 /* What the program had; looked at only where the caller knows that it was not the default. */
 static struct sigaction before;
 
@@ -58,6 +60,36 @@ static enum mo_os_access access_of_instruction(uintptr_t pc)
 }
 #endif
 
+enum { TAG_LATE = 8, TAG_NOW = 9 }; /* si_code SEGV_MTEAERR, SEGV_MTESERR; no other architecture has such numbers */
+
+bool mo_os_fault_is_late(const siginfo_t *info)
+{
+    return MO_TAGS && info->si_signo == SIGSEGV && info->si_code == TAG_LATE;
+}
+
+bool mo_os_fault_is_tag(const siginfo_t *info)
+{
+    return MO_TAGS && info->si_signo == SIGSEGV && (info->si_code == TAG_NOW || info->si_code == TAG_LATE);
+}
+
+uintptr_t mo_os_fault_pointer(const void *ucontext)
+{
+#if defined(__aarch64__)
+    /* Loads and stores have their base register in bits 5 to 9: 31 is the stack pointer. */
+    enum { CLASS = 0x0a000000, LOAD_STORE = 0x08000000, BASE = 5, REGISTERS = 31 };
+    const ucontext_t *u = ucontext;
+    uint32_t instruction;
+    if (!mo_os_readable((uintptr_t)u->uc_mcontext.pc))
+        return 0;
+    __builtin_memcpy(&instruction, (const void *)(uintptr_t)u->uc_mcontext.pc, sizeof instruction);
+    unsigned base = instruction >> BASE & 31;
+    return (instruction & CLASS) == LOAD_STORE && base < REGISTERS ? (uintptr_t)u->uc_mcontext.regs[base] : 0;
+#else
+    (void)ucontext;
+    return 0;
+#endif
+}
+
 enum mo_os_access mo_os_fault_access(const void *ucontext)
 {
     const ucontext_t *u = ucontext;
@@ -91,12 +123,13 @@ enum mo_os_access mo_os_fault_access(const void *ucontext)
     return MO_OS_UNKNOWN;
 }
 
-/* The default again; a signal that was sent comes again when the handler returns, as it is blocked until then. */
+/* The default again; a signal that was sent, or that tells of an access long past, comes again when the handler
+ * returns, as it is blocked until then. */
 static void end_by_default(int number, const siginfo_t *info)
 {
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     (void)sigaction(number, &by_default, NULL);
-    if (info->si_code <= 0)
+    if (info->si_code <= 0 || mo_os_fault_is_late(info))
         (void)syscall(SYS_tgkill, mo_os_process_id(), mo_os_thread_id(), number);
 }
 

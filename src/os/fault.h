@@ -13,6 +13,13 @@ bool mo_os_fault_catch(void (*handler)(int, siginfo_t *, void *), bool *chained)
 /* Was it a bad access at info->si_addr, not a signal from elsewhere? */
 bool mo_os_fault_is_access(const siginfo_t *info);
 
+/* Was it an access by a pointer of another tag than the memory's? One that is told late has no address, but 0. */
+bool mo_os_fault_is_tag(const siginfo_t *info);
+bool mo_os_fault_is_late(const siginfo_t *info);
+
+/* The pointer of such an access, by its instruction, as si_addr has no tag. 0: it can't be told. */
+uintptr_t mo_os_fault_pointer(const void *ucontext);
+
 /* What the access was, from the CPU's error code. */
 enum mo_os_access { MO_OS_UNKNOWN, MO_OS_READ, MO_OS_WRITE };
 enum mo_os_access mo_os_fault_access(const void *ucontext);

@@ -31,6 +31,18 @@
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
+#ifndef PROT_MTE
+#define PROT_MTE 0x20 /* aarch64's; it is asked for nowhere else */
+#endif
+#ifndef PR_SET_TAGGED_ADDR_CTRL
+#define PR_SET_TAGGED_ADDR_CTRL 55
+#define PR_TAGGED_ADDR_ENABLE   1
+#endif
+#ifndef PR_MTE_TCF_SYNC
+#define PR_MTE_TCF_SYNC  2
+#define PR_MTE_TCF_ASYNC 4
+#define PR_MTE_TAG_SHIFT 3
+#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA           0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -185,6 +197,23 @@ bool mo_os_open(void *p, size_t size)
     return protect(p, size, PROT_READ | PROT_WRITE);
 }
 
+bool mo_os_open_tagged(void *p, size_t size)
+{
+    return protect(p, size, PROT_READ | PROT_WRITE | PROT_MTE);
+}
+
+bool mo_os_tags(bool sync)
+{
+    enum { ALL_BUT_0 = 0xfffe };
+    int saved = errno;
+    int result = prctl(PR_SET_TAGGED_ADDR_CTRL,
+                       PR_TAGGED_ADDR_ENABLE | (sync ? PR_MTE_TCF_SYNC : PR_MTE_TCF_ASYNC) |
+                           (unsigned long)ALL_BUT_0 << PR_MTE_TAG_SHIFT,
+                       0UL, 0UL, 0UL);
+    errno = saved;
+    return result == 0;
+}
+
 bool mo_os_close(void *p, size_t size)
 {
     return protect(p, size, PROT_NONE);
@@ -261,10 +290,21 @@ void mo_os_huge(void *p, size_t size)
     (void)advise(p, size, MADV_HUGEPAGE);
 }
 
+/* qemu's user mode (7.2) agrees to any advice, even to what is none, and leaves a forked child its parent's random
+ * numbers. Not asked on x86-64, which is rarely emulated so. */
+static bool is_agreed_to_all(void)
+{
+#if defined(__x86_64__)
+    return false;
+#else
+    return advise(NULL, 0, -1);
+#endif
+}
+
 bool mo_os_wipe_on_fork(void *p, size_t size)
 {
     (void)advise(p, size, MADV_DONTDUMP);
-    return advise(p, size, MADV_WIPEONFORK);
+    return advise(p, size, MADV_WIPEONFORK) && !is_agreed_to_all();
 }
 
 bool mo_os_move(void *old, size_t old_size, void *now, size_t new_size, bool *hole_kept)
@@ -304,5 +344,5 @@ bool mo_os_probe_seal(void)
 
 bool mo_os_probe_wipe(void)
 {
-    return advise(NULL, 0, MADV_WIPEONFORK);
+    return advise(NULL, 0, MADV_WIPEONFORK) && !is_agreed_to_all();
 }

@@ -18,6 +18,7 @@ struct mo_os_features {
     bool getrandom;       /* entropy came from getrandom, not from AT_RANDOM */
     bool secure;          /* AT_SECURE: the environment is not to be trusted */
     bool aes;             /* AES instructions */
+    bool tags;            /* memory tagging (aarch64's MTE, Linux 5.10) */
     bool terminal;        /* stderr is one */
     unsigned cpus;        /* CPUs this process may use: affinity and cgroup quota, at least 1 */
     size_t address_limit; /* RLIMIT_AS in bytes, SIZE_MAX when there is none */
@@ -44,7 +45,12 @@ void mo_os_nest_open(size_t size, bool markers);
 void mo_os_nest_close(void);
 size_t mo_os_nest_below(const void *p); /* inaccessible bytes right before the part p, the last one taken; or 0 */
 
-bool mo_os_open(void *p, size_t size) MO_CHECKED;  /* inaccessible reservation -> readable, writable */
+bool mo_os_open(void *p, size_t size) MO_CHECKED; /* inaccessible reservation -> readable, writable */
+/* The same, where every 16 bytes get a tag (base/tag.h): 0 for what is new. Only after mo_os_tags. */
+bool mo_os_open_tagged(void *p, size_t size) MO_CHECKED;
+/* Tags are checked in this thread, and in those that it starts: a fault at once (sync), or soon. System calls take
+ * pointers with tags. */
+bool mo_os_tags(bool sync) MO_CHECKED;
 bool mo_os_close(void *p, size_t size) MO_CHECKED; /* -> inaccessible; contents stay until purged */
 bool mo_os_read_only(void *p, size_t size) MO_CHECKED;
 void mo_os_unmap(void *p, size_t size);

@@ -21,6 +21,9 @@
 #if defined(__aarch64__) && !defined(HWCAP_AES)
 #define HWCAP_AES (1 << 3)
 #endif
+#if defined(__aarch64__) && !defined(HWCAP2_MTE)
+#define HWCAP2_MTE (1 << 18)
+#endif
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
@@ -49,6 +52,15 @@ static bool have_aes(void)
 #endif
 }
 
+static bool have_tags(void)
+{
+#if defined(__aarch64__)
+    return (getauxval(AT_HWCAP2) & HWCAP2_MTE) != 0;
+#else
+    return false;
+#endif
+}
+
 static bool is_terminal(int fd)
 {
     struct termios t;
@@ -70,6 +82,7 @@ void mo_os_start(struct mo_os_features *f)
     f->getrandom = mo_os_entropy(&byte, sizeof byte);
     f->secure = getauxval(AT_SECURE) != 0;
     f->aes = have_aes();
+    f->tags = have_tags();
     f->cpus = mo_os_count_cpus();
     f->address_limit = SIZE_MAX;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < SIZE_MAX)

@@ -18,9 +18,10 @@ class Mutation:
 
 HOT = "src/front/hot.h"
 AES = "src/front/hot_aes.c"
+MARK = "src/front/mark_aes.h"
 
 LIVE_CHECK = (HOT, "    if (mo_unlikely((state & MO_STATE_LIVE) == 0)) {\n", "    if (p == 0) {\n")
-STATE_IN_MAC = (AES, "fields, state, mo_sealed.aes_keys", "fields, state & 0, mo_sealed.aes_keys")
+STATE_IN_MAC = (MARK, "fields, state, mo_sealed.aes_keys", "fields, state & 0, mo_sealed.aes_keys")
 HEADER_CLEARED = (HOT, "    mo_store_header(slot, mo_sealed.fence);\n", "")
 # The state word is stored whatever it has become since it was looked at.
 REPLACE = (HOT, "if (mo_unlikely(!mo_state_replace(word, state, state + c->retire))) {\n"
@@ -54,7 +55,7 @@ MUTATIONS = [
                             "    x = _mm_aesenc_si128(x, k[5]);\n    x = _mm_aesenc_si128(x, k[6]);\n",
          "    x = _mm_xor_si128(x, _mm_slli_epi64(x, 33));\n    x = _mm_xor_si128(x, k[6]);\n"),)),
     Mutation("P2", "the address in the MAC", ("P2", "interior_free"), (
-        (AES, "mo_aes_rounds(p, fields", "mo_aes_rounds(p & 0, fields"),)),
+        (MARK, "mo_aes_rounds(p, fields", "mo_aes_rounds(p & 0, fields"),)),
 
     Mutation("P2", "new lives of what a forked child finds ready", ("fork_oracle",), (
         ("src/front/thread.c", "            set_aside(c);\n", "            c->shard += 0;\n"),)),
@@ -74,7 +75,7 @@ MUTATIONS = [
     Mutation("P3", "the look at the state word as it is changed: a thread stopped in free", ("stopped_free",),
              (REPLACE,)),
     Mutation("P3", "the address in the MAC: interior pointers", ("interior_free",), (
-        (AES, "mo_aes_rounds(p, fields", "mo_aes_rounds(p & 0, fields"),)),
+        (MARK, "mo_aes_rounds(p, fields", "mo_aes_rounds(p & 0, fields"),)),
     Mutation("P3", "the report of foreign pointers", ("bad_free", "wild_free"), (
         ("src/front/diagnose.c", "    if (mo_sealed.options.foreign == MO_FOREIGN_ABORT)\n", "    if (p == 0)\n"),)),
     Mutation("P3", "what realloc answers for a foreign pointer that may pass", ("foreign",), (
@@ -89,10 +90,10 @@ MUTATIONS = [
         (HOT, " || mo_unlikely(!tail_good(m, slack, end, slack < NEAR)))", ")"),
         (HOT, " && (s < NEAR ? near_good(m, s, end) : far_good(m, end - s, end));\n", ";\n"))),
     Mutation("P4", "the check of the next header's first byte (full slots)", ("P4",), (
-        (AES, "*(const mo_v16 *)rows[s].mask);\n",
+        (MARK, "*(const mo_v16 *)rows[s].mask);\n",
          "mo_v_shuffle(*(const mo_v16 *)rows[s].mask,\n"
          "                        (mo_v16){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 128}));\n"),
-        (AES, "mo_load8(end) == mo_sealed.fence && ", ""))),
+        (MARK, "mo_load8(end) == mo_sealed.fence && ", ""))),
     Mutation("P4", "the tail's first byte that is never 0", ("overflow",), (
         (AES, "tail_and[LANE_FIRST] = 0x74;", "tail_and[LANE_FIRST] = 0;"),
         (AES, "tail_or[LANE_FIRST] = 0x83;", "tail_or[LANE_FIRST] = 0;"))),
