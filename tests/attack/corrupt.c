@@ -6,6 +6,7 @@
 #include "front/chunk.h"
 #include "mem/classes.h"
 #include "mem/large.h"
+#include "mem/large_wait.h"
 #include "moat/moat.h"
 
 enum { SIZE = 100, NEIGHBOUR = 84, LIVE = 3000, LARGE = 300000 };
@@ -266,7 +267,13 @@ static void large_outside(void)
 
 static void large_waits(void)
 {
-    *find_words((uintptr_t)large_freed, 0) = (uintptr_t)large_live;
+    const struct mo_large_waiting *w = &mo_large_waiting;
+    size_t i = 0;
+    while (i < w->room && w->ring[i] != (uintptr_t)large_freed)
+        i++;
+    if (i == w->room)
+        fail("%p does not wait", (void *)large_freed);
+    w->ring[i] = (uintptr_t)large_live;
 }
 
 /* The live chunk's state, its content and a cache entry. */
@@ -376,8 +383,12 @@ int main(int argc, char **argv)
         use();
         step("reuse");
         churn(SIZE, 5000);
-        for (int n = 0; n < 200; n++)
-            free(take(LARGE));
+        /* More than wait at a time: each that waits has its turn, also one that is too large to be taken again. */
+        char *many[200];
+        for (size_t n = 0; n < MO_ARRAY_LEN(many); n++)
+            many[n] = take(LARGE);
+        for (size_t n = 0; n < MO_ARRAY_LEN(many); n++)
+            free(many[n]);
         (void)moat_purge();
         return finish();
     }
