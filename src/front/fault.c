@@ -143,6 +143,13 @@ static bool in_tagged(const siginfo_t *info, const void *ucontext, uintptr_t a, 
     if (!find_near(a, &place) || place.class == MO_CLASS_ZERO)
         return false;
     const char *more;
+    if (mo_tag_bits(told) == 0 && base == 0) { /* an instruction of another form: by which pointer is not known */
+        f->bug = (place.seen & MO_STATE_LIVE) != 0 ? MO_ACCESS_OVERFLOW : MO_ACCESS_AFTER_FREE;
+        f->has_chunk = true;
+        f->detail = "a tag check failed, of a pointer that is not known: this is the chunk that is there";
+        mo_describe_slot(&place, &f->chunk);
+        return true;
+    }
     f->detail = f->text;
     if (tag != MO_TAG_OURS &&
         (is_pointers(mo_tag_strip(base), tag, f) || is_pointers(place.slot, tag, f) ||
@@ -174,9 +181,8 @@ static bool by_tag(const siginfo_t *info, const void *ucontext, uintptr_t a, str
     return mo_os_fault_is_late(info) ? in_late(f) : in_tagged(info, ucontext, a, f);
 }
 
-static void handle(int number, siginfo_t *info, void *ucontext)
+static void look(const siginfo_t *info, void *ucontext)
 {
-    int saved = errno;
     MO_TAGGED_DOOR();
     struct finding f = {0};
     uintptr_t a = mo_tagged_address((uintptr_t)info->si_addr);
@@ -186,6 +192,13 @@ static void handle(int number, siginfo_t *info, void *ucontext)
     else if (mo_os_fault_is_access(info) && (in_pool(a, &f) || in_heap(a, &f) || in_large(a, &f)))
         mo_report_access(f.bug, (enum mo_access)mo_os_fault_access(ucontext), a, f.has_chunk ? &f.chunk : NULL,
                          f.detail, ucontext);
+}
+
+/* The program's handler, which may jump, is called with tags checked. */
+static void handle(int number, siginfo_t *info, void *ucontext)
+{
+    int saved = errno;
+    look(info, ucontext);
     mo_os_fault_pass(number, info, ucontext, mo_sealed.fault_chained);
     errno = saved;
 }

@@ -292,19 +292,19 @@ void mo_os_huge(void *p, size_t size)
 
 /* qemu's user mode (7.2) agrees to any advice, even to what is none, and leaves a forked child its parent's random
  * numbers. Not asked on x86-64, which is rarely emulated so. */
-static bool is_agreed_to_all(void)
+static bool agrees_to_all;
+
+static void probe_agreement(void)
 {
-#if defined(__x86_64__)
-    return false;
-#else
-    return advise(NULL, 0, -1);
+#if !defined(__x86_64__)
+    agrees_to_all = advise(NULL, 0, -1);
 #endif
 }
 
 bool mo_os_wipe_on_fork(void *p, size_t size)
 {
     (void)advise(p, size, MADV_DONTDUMP);
-    return advise(p, size, MADV_WIPEONFORK) && !is_agreed_to_all();
+    return advise(p, size, MADV_WIPEONFORK) && !agrees_to_all;
 }
 
 bool mo_os_move(void *old, size_t old_size, void *now, size_t new_size, bool *hole_kept)
@@ -344,5 +344,6 @@ bool mo_os_probe_seal(void)
 
 bool mo_os_probe_wipe(void)
 {
-    return advise(NULL, 0, MADV_WIPEONFORK) && !is_agreed_to_all();
+    probe_agreement();
+    return advise(NULL, 0, MADV_WIPEONFORK) && !agrees_to_all;
 }

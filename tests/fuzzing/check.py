@@ -118,8 +118,10 @@ def test_hot():
 def test_forks():
     # By 64 children: near, that is, against the guard before it, each chunk lies in one of four; what is freed is closed
     # in the first and the ninth, and always where few of them allocate.
-    expect(run("before-forks", "sample_forked=4 sample_left=0")[1] == "17384 1000\n", "before the first child")
-    expect(run("before-forks", "sample_left=0")[1] == "32384 1000\n", "without the option")
+    # but for a few chunks that the C library has
+    for options, many in (("sample_forked=4 sample_left=0", 17384), ("sample_left=0", 32384)):
+        before, own = map(int, run("before-forks", options)[1].split())
+        expect(abs(before - many) <= 64 and own == 1000, "before the first child", options, before, own)
     out = run("forks", "seed=5 sample_forked=4 max_free_fill_size=30 free_fill_byte=7")[1]
     lines = [[int(n) for n in line.split()] for line in out.splitlines()]
     expect(len(lines) == 9 and all(x[0] in (0, 32) for x in lines), "64 children are not alike", out)
