@@ -74,9 +74,17 @@ MO_INLINE void mo_tag_checked(uint64_t before)
     __asm__ volatile(MO_TAG_ASM "msr tco, %0" : : "r"(before) : "memory");
 }
 
+/* Tags stored before are seen by other threads before tags are loaded behind it. */
+MO_INLINE void mo_tag_fence(void)
+{
+    __asm__ volatile("dmb ish" : : : "memory");
+}
+
 #else
 
 #define MO_TAGS 0
+
+MO_INLINE void mo_tag_fence(void) {}
 
 MO_INLINE uintptr_t mo_tag_bits(uintptr_t p)
 {

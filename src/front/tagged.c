@@ -52,7 +52,7 @@ unsigned mo_tagged_choose(uintptr_t p, const struct mo_class *k, unsigned withou
     for (;;) {
         unsigned tag = draw(without | 1u << mo_tag_load(before) | 1u << mo_tag_load(behind), chance);
         mo_tag_store(p, p + MO_TAG_GRANULE, tag);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        mo_tag_fence();
         if ((before == p || mo_tag_load(before) != tag) && (behind == p || mo_tag_load(behind) != tag))
             return tag;
     }
