@@ -146,7 +146,7 @@ static void list_again_locked(struct mo_bin *b, uint32_t number, const struct mo
 /* As the kernel gives them. */
 static void wipe_pages(uintptr_t base, size_t bytes)
 {
-    if (MO_TAGS && mo_sealed.tagged)
+    if (mo_tagged())
         mo_tag_clear(base, base + bytes, MO_TAG_OURS);
     else
         __builtin_memset((void *)base, 0, bytes);

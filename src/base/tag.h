@@ -2,7 +2,7 @@
  * one in its bits 56 to 59, and an access by a pointer of another tag than the memory's is a fault.
  *
  * Elsewhere all of this is nothing, and MO_TAGS says so at compile time. What executes here needs a CPU that has the
- * extension: callers ask mo_sealed.tagged first. See front/tagged.h for what moat makes of it.
+ * extension: callers ask mo_tagged() first. See front/tagged.h for what moat makes of it.
  */
 #ifndef MO_TAG_H
 #define MO_TAG_H
@@ -40,24 +40,24 @@ MO_INLINE uintptr_t mo_tag_pointer(uintptr_t at, unsigned tag)
     return at | (uintptr_t)tag << MO_TAG_SHIFT;
 }
 
+/* By an instruction for two granules at a time, and one for the last. */
+#define MO_TAG_EACH(two, one)                                                                \
+    uintptr_t at = mo_tag_pointer(from, tag), left = to - from;                              \
+    for (; left >= 2 * MO_TAG_GRANULE; left -= 2 * MO_TAG_GRANULE, at += 2 * MO_TAG_GRANULE) \
+        __asm__ volatile(MO_TAG_ASM two " %0, [%0]" : : "r"(at) : "memory");                 \
+    if (left != 0)                                                                           \
+    __asm__ volatile(MO_TAG_ASM one " %0, [%0]" : : "r"(at) : "memory")
+
 /* Gives [from, to), whole granules, the tag. */
 MO_INLINE void mo_tag_store(uintptr_t from, uintptr_t to, unsigned tag)
 {
-    uintptr_t at = mo_tag_pointer(from, tag), left = to - from;
-    for (; left >= 2 * MO_TAG_GRANULE; left -= 2 * MO_TAG_GRANULE, at += 2 * MO_TAG_GRANULE)
-        __asm__ volatile(MO_TAG_ASM "st2g %0, [%0]" : : "r"(at) : "memory");
-    if (left != 0)
-        __asm__ volatile(MO_TAG_ASM "stg %0, [%0]" : : "r"(at) : "memory");
+    MO_TAG_EACH("st2g", "stg");
 }
 
 /* The same, and zeroes it by the same stores. */
 MO_INLINE void mo_tag_clear(uintptr_t from, uintptr_t to, unsigned tag)
 {
-    uintptr_t at = mo_tag_pointer(from, tag), left = to - from;
-    for (; left >= 2 * MO_TAG_GRANULE; left -= 2 * MO_TAG_GRANULE, at += 2 * MO_TAG_GRANULE)
-        __asm__ volatile(MO_TAG_ASM "stz2g %0, [%0]" : : "r"(at) : "memory");
-    if (left != 0)
-        __asm__ volatile(MO_TAG_ASM "stzg %0, [%0]" : : "r"(at) : "memory");
+    MO_TAG_EACH("stz2g", "stzg");
 }
 
 /* Accesses of this thread are not checked (PSTATE.TCO) until the state before is set again. A signal's handler is

@@ -9,6 +9,7 @@
 #define MO_SEALED_H
 
 #include "base/base.h"
+#include "base/tag.h"
 #include "diag/options.h"
 #include "os/os.h"
 
@@ -103,5 +104,11 @@ extern union mo_sealed_page mo_sealed_page MO_HIDDEN;
 
 /* Makes the page read-only and seals it. False: the kernel refused, it stays writable. */
 bool mo_sealed_close(void) MO_CHECKED;
+
+/* Are small chunks tagged in this process? */
+MO_INLINE bool mo_tagged(void)
+{
+    return MO_TAGS && mo_sealed.tagged;
+}
 
 #endif

@@ -23,12 +23,6 @@
 #include "base/tag.h"
 #include "mem/heap.h"
 
-/* Are small chunks tagged in this process? */
-MO_INLINE bool mo_tagged(void)
-{
-    return MO_TAGS && mo_sealed.tagged;
-}
-
 /* A door: from here to the function's end this thread's accesses are not checked. Behind mo_front_start, before which
  * there is nothing tagged. */
 #define MO_TAGGED_DOOR() __attribute__((cleanup(mo_tagged_leave), unused)) uint64_t door = mo_tagged_enter()

@@ -1,6 +1,5 @@
 #include "mem/heap.h"
 
-#include "base/tag.h"
 #include "diag/report.h"
 #include "mem/table.h"
 
@@ -171,7 +170,7 @@ static bool open_granules(uintptr_t base, size_t size)
 /* Of slots. */
 static bool open_pages(uintptr_t base, size_t size)
 {
-    return MO_TAGS && mo_sealed.tagged ? mo_os_open_tagged((void *)base, size) : mo_os_open((void *)base, size);
+    return mo_tagged() ? mo_os_open_tagged((void *)base, size) : mo_os_open((void *)base, size);
 }
 
 /* Makes the window's pages accessible behind guard markers, or, with *markers false, leaves them inaccessible for
