@@ -11,8 +11,9 @@ struct mo_run {
     uint32_t first, count;
 };
 
-/* From this stride on the pages of free slots between others are given back: smaller ones seldom free a whole page. */
-enum { MO_HOLE_STRIDE = 1024 };
+/* From this stride on the pages of free slots between others are given back: smaller ones seldom free a whole page. Never
+ * with MO_SMALL, for less text: freed chunks of 8 KiB or more give theirs back at once there. */
+enum { MO_HOLES = !MO_SMALL, MO_HOLE_STRIDE = 1024 };
 
 /* Bytes in all shards, without those whose pages have been given back: of open slabs; of those of them that are wholly
  * free; of the free slots of the others, of MO_HOLE_STRIDE and more. Atomic. */
@@ -72,7 +73,7 @@ MO_INLINE size_t mo_pages_of(const struct mo_class *k)
 /* Slabs that have others in use get or lose so many free slots of the class, and bytes given back. */
 MO_INLINE void mo_holes_gain(const struct mo_class *k, size_t slots, size_t hollow)
 {
-    if (k->stride >= MO_HOLE_STRIDE)
+    if (MO_HOLES && k->stride >= MO_HOLE_STRIDE)
         __atomic_add_fetch(&mo_hole_bytes, slots * k->stride + hollow, __ATOMIC_RELAXED);
 }
 

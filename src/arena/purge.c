@@ -84,7 +84,7 @@ bool mo_spares_exceed(void)
     bool many = spare() > most + most / SLACK;
     if (mo_sealed.options.purge == MO_PURGE_DELAY)
         return many && is_due();
-    return many || holes_exceed();
+    return many || (MO_HOLES && holes_exceed());
 }
 
 void mo_spares_missed(size_t bytes)
@@ -311,7 +311,7 @@ static void purge_locked(size_t most)
                 purge_bin(shard, class, single != 0, most);
         }
     }
-    if (most == 0 || holes_exceed())
+    if (MO_HOLES && (most == 0 || holes_exceed()))
         punch();
     size_t left = spare();
     __atomic_store_n(&stuck, left > most ? left : 0, __ATOMIC_RELAXED);

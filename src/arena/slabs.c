@@ -49,7 +49,8 @@ void mo_bin_leaves(struct mo_bin *b, uint32_t number, const struct mo_class *k)
     b->open_count--;
     if (mo_slab_is_spare(slab))
         mo_bin_loses_spare(b, slab, k);
-    mo_slab_set_hollow(slab, k, 0);
+    if (MO_HOLES)
+        mo_slab_set_hollow(slab, k, 0);
     __atomic_sub_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
     mo_holes_gain(k, 0u - (size_t)slab->free_count, 0);
 }
