@@ -40,7 +40,8 @@ enum mo_handle_segv { MO_SEGV_OFF, MO_SEGV_ON, MO_SEGV_LATE, MO_SEGV_WORDS };
 enum mo_align_choice { MO_ALIGN_STRICT, MO_ALIGN_NATURAL };
 enum mo_check_what { MO_CHECK_NOTHING, MO_CHECK_DST, MO_CHECK_BOTH };
 
-enum { MO_LOG_PATH_SIZE = 128, MO_PATH_SIZE = 64, MO_STATS_MOST = 86400 /* seconds */ };
+/* With MO_SMALL nothing is written to the paths, and the sealed page is one page. */
+enum { MO_LOG_PATH_SIZE = 128, MO_PATH_SIZE = MO_SMALL ? 32 : 64, MO_STATS_MOST = 86400 /* seconds */ };
 
 /* One member for each option, in the order of options.def: of type size_t, but for texts. */
 struct mo_options {

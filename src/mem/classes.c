@@ -54,9 +54,10 @@ static size_t stage(size_t most, uint32_t stride)
 static void size_cache(struct mo_class *k, size_t *at)
 {
     const struct mo_options *o = &mo_sealed.options;
-    size_t random = mo_pow2_floor(stage(o->quarantine_random, k->stride));
-    size_t fifo = stage(o->quarantine_fifo, k->stride);
-    size_t ready = mo_min(o->cache_bytes / k->stride, READY_MOST);
+    bool used = mo_class_is_used((unsigned)(k - mo_sealed.classes));
+    size_t random = used ? mo_pow2_floor(stage(o->quarantine_random, k->stride)) : 1;
+    size_t fifo = used ? stage(o->quarantine_fifo, k->stride) : 1;
+    size_t ready = used ? mo_min(o->cache_bytes / k->stride, READY_MOST) : 0;
     if (ready < 2)
         ready = 2;
     k->random_mask = (uint32_t)(random - 1);
