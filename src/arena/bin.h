@@ -14,9 +14,11 @@ struct mo_run {
 /* Bytes of open slabs, and of those that are wholly free, in all shards; atomic. */
 extern size_t mo_open_bytes, mo_spare_bytes;
 
+struct mo_bin *mo_bin_place_of(int shard, unsigned class); /* with MO_SMALL: shorter by a call */
+
 MO_INLINE struct mo_bin *mo_bin_of(int shard, unsigned class)
 {
-    return &mo_sealed.shards[shard].bins[class];
+    return MO_SMALL ? mo_bin_place_of(shard, class) : &mo_sealed.shards[shard].bins[class];
 }
 
 /* Its locks get their ranks, in debug builds. */

@@ -18,7 +18,7 @@ struct bins {
 static void add_bin(struct bins *s, int shard, unsigned class)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
-    struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
+    struct mo_bin *b = mo_bin_of(shard, class);
     bool held = mo_lock_patiently(&b->lock); /* a handler of this thread's may exit in the middle of a malloc */
     size_t taken = b->taken, open = b->open_count;
     s->purged += b->purged;
