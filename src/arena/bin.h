@@ -74,7 +74,7 @@ MO_INLINE size_t mo_pages_of(const struct mo_class *k)
 /* Slabs that have others in use get or lose so many free slots of the class, and bytes given back. */
 MO_INLINE void mo_holes_gain(const struct mo_class *k, size_t slots, size_t hollow)
 {
-    if (k->stride >= MO_HOLE_STRIDE)
+    if (!MO_SMALL && k->stride >= MO_HOLE_STRIDE)
         __atomic_add_fetch(&mo_hole_bytes, slots * k->stride + hollow, __ATOMIC_RELAXED);
 }
 

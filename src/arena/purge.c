@@ -73,6 +73,8 @@ static size_t holes(void)
 
 static bool holes_exceed(void)
 {
+    if (MO_SMALL)
+        return false; /* its slabs are small */
     size_t now = holes(), left = mo_min(__atomic_load_n(&holes_left, __ATOMIC_RELAXED), now);
     __atomic_store_n(&holes_left, left, __ATOMIC_RELAXED);
     return now - left > mo_max(allowed(), mo_max(open_now() / SPARE_SHARE, BLOCK));
@@ -311,7 +313,7 @@ static void purge_locked(size_t most)
                 purge_bin(shard, class, single != 0, most);
         }
     }
-    if (most == 0 || holes_exceed())
+    if (!MO_SMALL && (most == 0 || holes_exceed()))
         punch();
     size_t left = spare();
     __atomic_store_n(&stuck, left > most ? left : 0, __ATOMIC_RELAXED);
