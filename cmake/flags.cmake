@@ -94,3 +94,12 @@ set(MOAT_LINK_OPTIONS
     LINKER:-T,${PROJECT_SOURCE_DIR}/cmake/order.ld
     $<$<NOT:$<BOOL:${MOAT_SANITIZE}>>:LINKER:-z,defs> # clang gives a sanitizer's names to programs alone
     LINKER:--version-script=${PROJECT_SOURCE_DIR}/src/api/exports.map)
+
+if(MOAT_SMALL)
+    # Of what Cortex-A53's erratum 843419 asks for the part that is no code: its other part is rounded up to 4 KiB.
+    include(CheckLinkerFlag)
+    check_linker_flag(C LINKER:--fix-cortex-a53-843419=adr MOAT_LINKER_HAS_ADR)
+    if(MOAT_LINKER_HAS_ADR)
+        list(APPEND MOAT_LINK_OPTIONS LINKER:--fix-cortex-a53-843419=adr)
+    endif()
+endif()

@@ -38,7 +38,7 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
         list(APPEND options ${MOAT_AES_OPTIONS})
     endif()
     if(MOAT_SMALL)
-        list(APPEND options -Os)
+        list(APPEND options -Os -fomit-frame-pointer -fno-inline-small-functions -fstack-protector)
         if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
             list(APPEND options -mno-outline-atomics) # two forms of each atomic operation, chosen at run time
         endif()

@@ -20,7 +20,7 @@ MUTATIONS = [
      "&& --tries > 0);\n    errno = saved;", "&& --tries > 0);\n    errno = EINTR;"),
     ("options", "a number may wrap", OPTIONS, "__builtin_mul_overflow(v, (uint64_t)base, &v) ||",
      "((v *= (uint64_t)base), false) ||"),
-    ("options", "the highest value is refused", OPTIONS, "v > option->highest)", "v >= option->highest)"),
+    ("options", "the highest value is refused", OPTIONS, "v > mo_option_number(option->highest))", "v >= mo_option_number(option->highest))"),
     ("options", "complaints hold what a terminal obeys", OPTIONS, "s[i] >= ' ' && s[i] <= '~' ? s[i] : '?'",
      "s[i] != '\\n' ? s[i] : '?'"),
     ("options", "a comment ends at a space", OPTIONS, 'at += strcspn(at, "\\n");', 'at += strcspn(at, " \\n");'),

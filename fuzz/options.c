@@ -131,9 +131,9 @@ static bool plain_apply(struct mo_options *o, char *word)
             return false;
         switch (option->kind) {
         case MO_OPTION_TEXT:
-            if (strlen(value) > option->highest || !plain_form(option, value))
+            if (strlen(value) > mo_option_number(option->highest) || !plain_form(option, value))
                 return false;
-            memset(to, 0, option->highest + 1);
+            memset(to, 0, mo_option_number(option->highest) + 1);
             memcpy(to, value, strlen(value));
             return true;
         case MO_OPTION_BOOL:
@@ -149,7 +149,8 @@ static bool plain_apply(struct mo_options *o, char *word)
             *to = (size_t)index;
             return true;
         default:
-            if (!plain_number(value, option->kind == MO_OPTION_BYTES, &v) || v < option->lowest || v > option->highest)
+            if (!plain_number(value, option->kind == MO_OPTION_BYTES, &v) || v < mo_option_number(option->lowest) ||
+                v > mo_option_number(option->highest))
                 return false;
             *to = (size_t)v;
             return true;

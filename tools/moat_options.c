@@ -99,11 +99,11 @@ static void show(const struct mo_option_info *option)
            option->kind == MO_OPTION_ENUM ? mo_option_values(option) : units[option->kind]);
     printf("%*s", INDENT, "");
     wrap(words_of(option)->help, INDENT);
-    printf("%*sdefault: %s", INDENT, "", value_text(option, option->of_profile[0]));
+    printf("%*sdefault: %s", INDENT, "", value_text(option, mo_option_number(option->of_profile[0])));
     const char *before = " (";
     for (size_t p = 1; p < MO_PROFILES; p++) {
-        if (option->of_profile[p] != option->of_profile[0]) {
-            printf("%s%s %s", before, mo_profile_names[p], value_text(option, option->of_profile[p]));
+        if (mo_option_number(option->of_profile[p]) != mo_option_number(option->of_profile[0])) {
+            printf("%s%s %s", before, mo_profile_names[p], value_text(option, mo_option_number(option->of_profile[p])));
             before = ", ";
         }
     }
@@ -169,7 +169,7 @@ static void markdown_row(const struct mo_option_info *option)
 {
     printf("| [`%s`](#%s) |", mo_option_name(option), mo_option_name(option));
     for (size_t p = 0; p < MO_PROFILES; p++)
-        printf(" %s |", value_text(option, option->of_profile[p]));
+        printf(" %s |", value_text(option, mo_option_number(option->of_profile[p])));
     printf(" %s |\n", allowed_text(option));
 }
 
@@ -181,10 +181,10 @@ static void markdown_section(const struct mo_option_info *option)
                                         [MO_OPTION_ENUM] = "A word",
                                         [MO_OPTION_TEXT] = "A text"};
     printf("\n### %s\n\n%s: %s.\n\n- Default: %s", mo_option_name(option), kinds[option->kind], words_of(option)->help,
-           value_text(option, option->of_profile[0]));
+           value_text(option, mo_option_number(option->of_profile[0])));
     for (size_t p = 1; p < MO_PROFILES; p++)
-        if (option->of_profile[p] != option->of_profile[0])
-            printf("; `%s`: %s", mo_profile_names[p], value_text(option, option->of_profile[p]));
+        if (mo_option_number(option->of_profile[p]) != mo_option_number(option->of_profile[0]))
+            printf("; `%s`: %s", mo_profile_names[p], value_text(option, mo_option_number(option->of_profile[p])));
     printf("\n- Allowed: %s\n- Cost: %s\n", allowed_text(option), words_of(option)->cost);
 }
 

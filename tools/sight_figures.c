@@ -146,7 +146,7 @@ static void count_bins(const struct sight *s, struct sight_figures *f, size_t *t
         if (!sight_read(s, s->sealed.shards + i, &shard, sizeof shard))
             continue;
         for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
-            const struct mo_bin *b = &shard.bins[class];
+            const struct mo_bin *b = &shard.bins[mo_bin_place(class)];
             const struct mo_class *k = &s->sealed.classes[class];
             bool pages = class != MO_CLASS_ZERO;
             taken[class] += b->taken;

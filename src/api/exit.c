@@ -33,7 +33,7 @@ static struct {
 
 static bool stats_at_exit(void)
 {
-    return (mo_sealed.options.stats[0] | ('a' ^ 'A')) == 'e';
+    return !MO_SMALL && (mo_sealed.options.stats[0] | ('a' ^ 'A')) == 'e';
 }
 
 /* The path and the number of option stats or heap_profile. */
@@ -74,6 +74,8 @@ static bool is_mine(long process)
 static void write_file(bool stats)
 {
     enum { ROOM = 1 << 20 }; /* the file is smaller */
+    if (MO_SMALL)
+        return; /* nothing is sampled, and figures are no text */
     char to[PATH_ROOM], by[PATH_ROOM], number[24];
     struct mo_text b = {by, by + sizeof by - 1}, t = {number, number + sizeof number - 1};
     const char *text;
@@ -196,6 +198,8 @@ static void start_watch(void)
     size_t path;
     int number = (int)path_of(false, &text, &path);
     struct sigaction now, mine = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    if (MO_SMALL)
+        return;
     watch.owner = exit_output.process;
     if (number != 0 && sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
         (void)sigaction(number, &mine, NULL);

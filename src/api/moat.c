@@ -7,6 +7,7 @@
 #include "api/names.h"
 #include "base/base.h"
 #include "diag/options.h"
+#include "diag/option_text.h"
 #include "diag/report.h"
 #include "diag/sealed.h"
 #include "front/front.h"
@@ -30,17 +31,15 @@ MO_EXPORT int moat_option(const char *name, size_t *value)
         *value = mo_sealed.options.profile;
         return 0;
     }
-    for (size_t i = 0; i < mo_option_count; i++) {
-        if (strcmp(name, mo_option_name(&mo_option_table[i])) == 0) {
-            const char *at = (const char *)&mo_sealed.options + mo_option_table[i].offset;
-            if (mo_option_table[i].kind == MO_OPTION_TEXT)
-                *value = strlen(at);
-            else
-                memcpy(value, at, sizeof *value);
-            return 0;
-        }
-    }
-    return refuse(ENOENT);
+    const struct mo_option_info *option = mo_option_find(name, strlen(name));
+    if (option == NULL)
+        return refuse(ENOENT);
+    const char *at = (const char *)&mo_sealed.options + option->offset;
+    if (option->kind == MO_OPTION_TEXT)
+        *value = strlen(at);
+    else
+        memcpy(value, at, sizeof *value);
+    return 0;
 }
 
 /* A program built against another version knows a shorter or longer structure: it gets what both know. */

@@ -72,6 +72,8 @@ bool mo_profile_write(int fd)
     const struct mo_pool_slot *g;
     uint64_t count = 0, bytes = 0;
     struct mo_out o;
+    if (MO_SMALL)
+        return false; /* nothing is sampled */
     mo_front_start();
     mo_out_start(&o, fd);
     for (size_t at = 0; (g = mo_pool_next_locked(&at, true)) != NULL; count++)

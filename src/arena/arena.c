@@ -13,6 +13,11 @@ bool mo_arena_start(void)
     return true;
 }
 
+struct mo_bin *mo_bin_place_of(int shard, unsigned class)
+{
+    return &mo_sealed.shards[shard].bins[mo_bin_place(class)];
+}
+
 struct mo_slab *mo_bin_slab(struct mo_bin *b, uint32_t number, unsigned class, int shard)
 {
     if (mo_unlikely(!mo_slab_agrees(number, class, shard))) {

@@ -39,6 +39,15 @@ struct mo_shard {
     struct mo_bin bins[MO_CLASSES];
 };
 
+/* With MO_SMALL the bins of classes without requests lie behind the others, so that those are in one page. */
+enum { MO_BINS_USED = MO_SMALL ? 30 : MO_CLASSES };
+MO_INLINE unsigned mo_bin_place(unsigned class)
+{
+    if (!MO_SMALL || class < 9)
+        return class;
+    return class == MO_CLASS_ZERO ? MO_BINS_USED - 1 : class / 2 + (class % 2 != 0 ? MO_BINS_USED - 4 : 4);
+}
+
 /* Shards below 0, from -1 down, are those of heaps that the program has made: one each, which serves nobody else. */
 enum { MO_HEAPS = sizeof(void *) == 8 ? 1024 : 64 };
 

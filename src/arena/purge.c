@@ -406,6 +406,7 @@ void mo_arena_locks(mo_lock_visit *visit)
     visit(&purge_lock);
     /* By classes: a thread with a heap's bin 0 may wait for another bin of any shard. */
     for (unsigned class = 0; class < MO_CLASSES; class++)
-        for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++)
+        for (int shard = mo_arena_first(); mo_bin_place(class) < MO_BINS_USED && shard < (int)mo_sealed.shard_count;
+             shard++)
             visit(&mo_bin_of(shard, class)->lock);
 }

@@ -26,13 +26,22 @@ static const struct texts {
     '\0',
 };
 
-#define ENTRY(name, kind, values, lowest, highest, ...) \
-    {{__VA_ARGS__},                                     \
-     lowest,                                            \
-     highest,                                           \
-     offsetof(struct texts, name),                      \
-     offsetof(struct texts, values),                    \
-     offsetof(struct mo_options, name),                 \
+/* See struct mo_option_number. */
+#define SHIFT(v)   ((v) < 1u << 26 ? 0 : __builtin_ctzll((v) | 1ull << 31))
+#define SHIFTED(v) ((uint32_t)((uint64_t)(v) >> SHIFT((uint64_t)(v)) << 6) | (uint32_t)SHIFT((uint64_t)(v)) << 1)
+#define EVEN(v)    ((uint64_t)(v) < 1u << 26 || (uint64_t)(v) % 2 == 0)
+#define NUMBER(v)                                               \
+    {                                                           \
+        EVEN(v) ? SHIFTED(v) : (SHIFTED((uint64_t)(v) + 1) | 1) \
+    }
+
+#define ENTRY(name, kind, values, lowest, highest, production, strict, fuzz, embedded) \
+    {{NUMBER(production), NUMBER(strict), NUMBER(fuzz), NUMBER(embedded)},             \
+     NUMBER(lowest),                                                                   \
+     NUMBER(highest),                                                                  \
+     offsetof(struct texts, name),                                                     \
+     offsetof(struct texts, values),                                                   \
+     offsetof(struct mo_options, name),                                                \
      kind},
 #define OPTION_BOOL(name, production, strict, fuzz, embedded, help, cost) \
     ENTRY(name, MO_OPTION_BOOL, none, 0, 1, production, strict, fuzz, embedded)
@@ -41,7 +50,7 @@ static const struct texts {
 /* The words bound an enum's values, so lowest and highest say nothing. */
 #define OPTION_ENUM(name, values, production, strict, fuzz, embedded, help, cost) \
     ENTRY(name, MO_OPTION_ENUM, name##_values, 0, 0, production, strict, fuzz, embedded)
-#define OPTION_TEXT(name, size, values, help, cost) ENTRY(name, MO_OPTION_TEXT, name##_values, 0, (size)-1, 0)
+#define OPTION_TEXT(name, size, values, help, cost) ENTRY(name, MO_OPTION_TEXT, name##_values, 0, (size)-1, 0, 0, 0, 0)
 
 const struct mo_option_info mo_option_table[] = {
 #include "diag/options.def"

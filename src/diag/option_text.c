@@ -61,12 +61,12 @@ void mo_option_text_allowed(struct mo_text *t, const struct mo_option_info *opti
         text_words(t, mo_option_values(option), SIZE_MAX);
     } else if (option->kind == MO_OPTION_TEXT) {
         mo_text_string(t, "up to ");
-        mo_text_decimal(t, option->highest);
+        mo_text_decimal(t, mo_option_number(option->highest));
         mo_text_string(t, " bytes");
     } else {
-        mo_option_text_value(t, option, option->lowest);
+        mo_option_text_value(t, option, mo_option_number(option->lowest));
         mo_text_string(t, " to ");
-        mo_option_text_value(t, option, option->highest);
+        mo_option_text_value(t, option, mo_option_number(option->highest));
     }
 }
 

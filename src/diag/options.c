@@ -34,9 +34,9 @@ void mo_options_default(struct mo_options *o, enum mo_profile p)
     for (size_t i = 0; i < mo_option_count; i++) {
         const struct mo_option_info *option = &mo_option_table[i];
         if (option->kind == MO_OPTION_TEXT)
-            memset(value_of(o, option), 0, option->highest + 1);
+            memset(value_of(o, option), 0, mo_option_number(option->highest) + 1);
         else
-            *value_of(o, option) = option->of_profile[p];
+            *value_of(o, option) = mo_option_number(option->of_profile[p]);
     }
 }
 
@@ -153,18 +153,6 @@ static bool read_number(const char *text, size_t n, bool bytes, uint64_t *result
     return n > 0 && (shift <= 0 || !__builtin_mul_overflow(v, (uint64_t)1 << shift, result));
 }
 
-static bool read_bool(const char *text, size_t n, size_t *result)
-{
-    static const char *const words[] = {"no", "yes", "off", "on", "0", "1", "false", "true"};
-    for (size_t i = 0; i < MO_ARRAY_LEN(words); i++) {
-        if (is_word(text, n, words[i])) {
-            *result = i & 1;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Reads one of the words in `values`; its index is the result. */
 static bool read_enum(const char *text, size_t n, const char *values, size_t *result)
 {
@@ -183,6 +171,15 @@ static bool read_enum(const char *text, size_t n, const char *values, size_t *re
     }
 }
 
+static bool read_bool(const char *text, size_t n, size_t *result)
+{
+    size_t word;
+    if (!read_enum(text, n, "no|yes|off|on|0|1|false|true", &word))
+        return false;
+    *result = word & 1;
+    return true;
+}
+
 bool mo_option_read(const struct mo_option_info *option, const char *text, size_t n, size_t *result)
 {
     if (option->kind == MO_OPTION_BOOL)
@@ -190,7 +187,8 @@ bool mo_option_read(const struct mo_option_info *option, const char *text, size_
     if (option->kind == MO_OPTION_ENUM)
         return read_enum(text, n, mo_option_values(option), result);
     uint64_t v;
-    if (!read_number(text, n, option->kind == MO_OPTION_BYTES, &v) || v < option->lowest || v > option->highest)
+    if (!read_number(text, n, option->kind == MO_OPTION_BYTES, &v) || v < mo_option_number(option->lowest) ||
+        v > mo_option_number(option->highest))
         return false;
     *result = (size_t)v;
     return true;
@@ -238,7 +236,7 @@ static MO_COLD void complain_name(struct source *s, const struct word *w)
     char line[MO_OPTION_LINE_MAX];
     struct mo_text t;
     start_line(&t, line, s);
-    const char *nearest = mo_option_nearest(w->name, w->name_size);
+    const char *nearest = MO_SMALL ? NULL : mo_option_nearest(w->name, w->name_size);
     mo_text_string(&t, "unknown option '");
     quote(&t, w->name, w->name_size);
     mo_text_string(&t, "'");
@@ -253,7 +251,28 @@ static MO_COLD void complain_name(struct source *s, const struct word *w)
     complain(s, line, &t);
 }
 
-/* option NULL: the word is profile. */
+/* What may stand there, and what does; option NULL: the profile. */
+static void tell_allowed(struct mo_text *t, const struct mo_option_info *option, const size_t *holds)
+{
+    if (option != NULL) {
+        mo_option_text_allowed(t, option);
+        mo_text_string(t, "; ");
+        if (option->kind != MO_OPTION_TEXT)
+            mo_option_text_value(t, option, *holds);
+        else if (*(const char *)holds == '\0')
+            mo_text_string(t, "none");
+        else
+            quote(t, (const char *)holds, strlen((const char *)holds));
+    } else {
+        for (size_t p = 0; p < MO_PROFILES; p++) {
+            mo_text_string(t, mo_profile_names[p]);
+            mo_text_string(t, p + 1 < MO_PROFILES ? ", " : "; ");
+        }
+        mo_text_string(t, mo_profile_names[*holds]);
+    }
+    mo_text_string(t, " holds.");
+}
+
 static MO_COLD void complain_value(struct source *s, const struct word *w, const struct mo_option_info *option,
                                    const size_t *holds)
 {
@@ -264,27 +283,13 @@ static MO_COLD void complain_value(struct source *s, const struct word *w, const
     if (w->value != NULL) {
         mo_text_string(&t, "=");
         quote(&t, w->value, w->value_size);
-        mo_text_string(&t, ": allowed are ");
-    } else {
-        mo_text_string(&t, " has no value: allowed are ");
     }
-    if (option != NULL) {
-        mo_option_text_allowed(&t, option);
-        mo_text_string(&t, "; ");
-        if (option->kind != MO_OPTION_TEXT)
-            mo_option_text_value(&t, option, *holds);
-        else if (*(const char *)holds == '\0')
-            mo_text_string(&t, "none");
-        else
-            quote(&t, (const char *)holds, strlen((const char *)holds));
+    if (MO_SMALL) {
+        mo_text_string(&t, " is ignored. See 'moat options'.");
     } else {
-        for (size_t p = 0; p < MO_PROFILES; p++) {
-            mo_text_string(&t, mo_profile_names[p]);
-            mo_text_string(&t, p + 1 < MO_PROFILES ? ", " : "; ");
-        }
-        mo_text_string(&t, mo_profile_names[*holds]);
+        mo_text_string(&t, w->value != NULL ? ": allowed are " : " has no value: allowed are ");
+        tell_allowed(&t, option, holds);
     }
-    mo_text_string(&t, " holds.");
     complain(s, line, &t);
 }
 
@@ -316,9 +321,9 @@ static bool set(struct mo_options *o, const struct mo_option_info *option, const
     size_t *value = value_of(o, option);
     if (option->kind != MO_OPTION_TEXT)
         return mo_option_read(option, text, n, value);
-    if (n > option->highest || !has_form(option, text, n))
+    if (n > mo_option_number(option->highest) || !has_form(option, text, n))
         return false;
-    memset(value, 0, option->highest + 1);
+    memset(value, 0, mo_option_number(option->highest) + 1);
     memcpy(value, text, n);
     return true;
 }
@@ -378,7 +383,7 @@ static const char *read_file(const char *path, mo_option_complain *to)
         while (n > 0 && !is_separator(text[n - 1]))
             n--;
         text[n] = '\0';
-    } else if (memchr(text, '\0', n) != NULL) {
+    } else if (strlen(text) < n) {
         mo_text_string(&t, "holds a zero byte: the rest is ignored.");
         complain(&s, line, &t);
     }

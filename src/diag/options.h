@@ -40,7 +40,8 @@ enum mo_handle_segv { MO_SEGV_OFF, MO_SEGV_ON, MO_SEGV_LATE, MO_SEGV_WORDS };
 enum mo_align_choice { MO_ALIGN_STRICT, MO_ALIGN_NATURAL };
 enum mo_check_what { MO_CHECK_NOTHING, MO_CHECK_DST, MO_CHECK_BOTH };
 
-enum { MO_LOG_PATH_SIZE = 128, MO_PATH_SIZE = 64, MO_STATS_MOST = 86400 /* seconds */ };
+/* With MO_SMALL nothing is written to the paths, and the sealed page is one page. */
+enum { MO_LOG_PATH_SIZE = 128, MO_PATH_SIZE = MO_SMALL ? 32 : 64, MO_STATS_MOST = 86400 /* seconds */ };
 
 /* One member for each option, in the order of options.def: of type size_t, but for texts. */
 struct mo_options {
@@ -58,15 +59,24 @@ struct mo_options {
 
 /* What an option may be; the table is made from options.def, whose help and cost only the command `moat` has. */
 enum mo_option_kind { MO_OPTION_BOOL, MO_OPTION_COUNT, MO_OPTION_BYTES, MO_OPTION_ENUM, MO_OPTION_TEXT };
+/* A number in four bytes: one of 26 bits, shifted by 5 bits, less 1 with the last bit. */
+struct mo_option_number {
+    uint32_t packed;
+};
 /* Without pointers: what the loader does not have to write to stays in pages that all processes share. */
 struct mo_option_info {
-    size_t of_profile[MO_PROFILES]; /* default in each profile */
-    size_t lowest, highest;         /* of a text: bytes */
-    uint16_t name, values;          /* places of its texts: ask mo_option_name and mo_option_values */
-    uint16_t offset;                /* of the member in struct mo_options */
-    uint8_t kind;                   /* enum mo_option_kind */
+    struct mo_option_number of_profile[MO_PROFILES]; /* default in each profile */
+    struct mo_option_number lowest, highest;         /* of a text: bytes */
+    uint16_t name, values;                           /* places of its texts: ask mo_option_name and mo_option_values */
+    uint16_t offset;                                 /* of the member in struct mo_options */
+    uint8_t kind;                                    /* enum mo_option_kind */
 };
 extern const struct mo_option_info mo_option_table[];
+
+MO_INLINE size_t mo_option_number(struct mo_option_number n)
+{
+    return (size_t)(((uint64_t)(n.packed >> 6) << (n.packed >> 1 & 31)) - (n.packed & 1));
+}
 
 const char *mo_option_name(const struct mo_option_info *option);
 

@@ -3,62 +3,45 @@
 
 #include "diag/report_form.h"
 
-/* The parts of mo_case_part in their order, each with its end: one pointer for the loader to write, not five. */
+/* The parts of mo_case_part in their order, each with its end: one pointer for the loader to write, not five. The last
+ * two are not shown with MO_SMALL. */
+#ifdef MO_BUILD_SMALL
+#define TEXTS(name, finding, ending, usually, next) name "\0" finding "\0" ending
+#else
+#define TEXTS(name, finding, ending, usually, next) name "\0" finding "\0" ending "\0" usually "\0" next
+#endif
 static const char *const violations[] = {
-    [MO_DOUBLE_FREE] = "double-free\0"
-                       "found a second free of chunk\0"
-                       "\0"
-                       "two parts of the program both believe they own it, or an error path frees it again\0"
-                       "'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and freed before",
-    [MO_BAD_FREE] = "bad-free\0"
-                    "of\0"
-                    ", which is not the start of a chunk\0"
-                    "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator\0"
-                    "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's",
-    [MO_OVERFLOW] = "heap-buffer-overflow\0"
-                    "found bytes changed past the end of chunk\0"
-                    "\0"
-                    "a copy or loop wrote more than was asked for; the write came earlier than this report\0",
-    [MO_UNDERFLOW] = "heap-buffer-overflow\0"
-                     "found a changed header before chunk\0"
-                     "\0"
-                     "a write before the chunk's start, or past the end of the one before it\0",
-    [MO_WRITE_AFTER_FREE] = "heap-use-after-free\0"
-                            "found bytes changed in the freed chunk\0"
-                            "\0"
-                            "a pointer was kept and written through after its chunk was freed\0",
-    [MO_MISMATCH] = "alloc-dealloc-mismatch\0"
-                    "of\0"
-                    ", which was allocated in another way\0"
-                    "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment\0"
-                    "release it by the routine that belongs to the one that allocated it",
-    [MO_METADATA] = "heap-metadata-corruption\0"
-                    "found moat's own tables changed at\0"
-                    "\0"
-                    "a write through a wild pointer, an attack, or a bug in moat\0"
-                    "keep the core file; if the program is innocent, report it as SECURITY.md says",
-    [MO_PANIC] = "panic\0"
-                 "\0"
-                 "\0"
-                 "a bug in moat, or no memory where it cannot go on without\0"
-                 "'moat doctor' shows what this system gives",
-    [MO_NO_MEMORY] = "out-of-memory\0"
-                     "\0"
-                     "\0"
-                     "a length taken from the input, or a leak\0"
-                     "the stack is that of the allocation",
-    [MO_FAULT_OVERFLOW] = "heap-buffer-overflow\0"
-                          "at\0"
-                          ", outside of its chunk\0"
-                          "an index or a copy went past the chunk's end, or before its start\0",
-    [MO_FAULT_AFTER_FREE] = "heap-use-after-free\0"
-                            "at\0"
-                            ", in a freed chunk\0"
-                            "a pointer was kept and used after its chunk was freed\0",
-    [MO_FAULT_WILD] = "wild-access\0"
-                      "at\0"
-                      ", where there is no chunk\0"
-                      "a pointer that was never set, was overwritten, or outlived its memory\0",
+    [MO_DOUBLE_FREE] =
+        TEXTS("double-free", "found a second free of chunk", "",
+              "two parts of the program both believe they own it, or an error path frees it again",
+              "'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and freed before"),
+    [MO_BAD_FREE] =
+        TEXTS("bad-free", "of", ", which is not the start of a chunk",
+              "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator",
+              "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's"),
+    [MO_OVERFLOW] = TEXTS("heap-buffer-overflow", "found bytes changed past the end of chunk", "",
+                          "a copy or loop wrote more than was asked for; the write came earlier than this report", ""),
+    [MO_UNDERFLOW] = TEXTS("heap-buffer-overflow", "found a changed header before chunk", "",
+                           "a write before the chunk's start, or past the end of the one before it", ""),
+    [MO_WRITE_AFTER_FREE] = TEXTS("heap-use-after-free", "found bytes changed in the freed chunk", "",
+                                  "a pointer was kept and written through after its chunk was freed", ""),
+    [MO_MISMATCH] =
+        TEXTS("alloc-dealloc-mismatch", "of", ", which was allocated in another way",
+              "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment",
+              "release it by the routine that belongs to the one that allocated it"),
+    [MO_METADATA] = TEXTS("heap-metadata-corruption", "found moat's own tables changed at", "",
+                          "a write through a wild pointer, an attack, or a bug in moat",
+                          "keep the core file; if the program is innocent, report it as SECURITY.md says"),
+    [MO_PANIC] = TEXTS("panic", "", "", "a bug in moat, or no memory where it cannot go on without",
+                       "'moat doctor' shows what this system gives"),
+    [MO_NO_MEMORY] = TEXTS("out-of-memory", "", "", "a length taken from the input, or a leak",
+                           "the stack is that of the allocation"),
+    [MO_FAULT_OVERFLOW] = TEXTS("heap-buffer-overflow", "at", ", outside of its chunk",
+                                "an index or a copy went past the chunk's end, or before its start", ""),
+    [MO_FAULT_AFTER_FREE] = TEXTS("heap-use-after-free", "at", ", in a freed chunk",
+                                  "a pointer was kept and used after its chunk was freed", ""),
+    [MO_FAULT_WILD] = TEXTS("wild-access", "at", ", where there is no chunk",
+                            "a pointer that was never set, was overwritten, or outlived its memory", ""),
 };
 
 const char *mo_case_text(const struct mo_case *c, enum mo_case_part part)

@@ -99,6 +99,8 @@ union mo_sealed_page {
     char bytes[(sizeof(struct mo_sealed_data) + MO_SEALED_PAGE - 1) / MO_SEALED_PAGE * MO_SEALED_PAGE];
 };
 
+_Static_assert(!MO_SMALL || sizeof(struct mo_sealed_data) <= 4096, "each process writes a page of it, not two");
+
 extern union mo_sealed_page mo_sealed_page MO_HIDDEN;
 #define mo_sealed (mo_sealed_page.data)
 

@@ -266,7 +266,7 @@ size_t mo_requested(void)
         mo_large_unlock();
     }
     at = 0;
-    if (mo_pool_hold()) {
+    if (!MO_SMALL && mo_pool_hold()) {
         while ((g = mo_pool_next_locked(&at, true)) != NULL)
             sum += g->n;
         mo_pool_unlock();

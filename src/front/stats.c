@@ -18,7 +18,7 @@ struct bins {
 static void add_bin(struct bins *s, int shard, unsigned class)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
-    struct mo_bin *b = &mo_sealed.shards[shard].bins[class];
+    struct mo_bin *b = mo_bin_of(shard, class);
     bool held = mo_lock_patiently(&b->lock); /* a handler of this thread's may exit in the middle of a malloc */
     size_t taken = b->taken, open = b->open_count;
     s->purged += b->purged;
@@ -75,7 +75,7 @@ void mo_front_stats(struct moat_stats *s)
     struct moat_class_stats class;
     struct mo_heap_figures heap;
     struct mo_large_figures large;
-    struct mo_pool_figures pool;
+    struct mo_pool_figures pool = {0};
 
     memset(s, 0, sizeof *s);
     s->size = sizeof *s;
@@ -100,7 +100,8 @@ void mo_front_stats(struct moat_stats *s)
         s->frees_count += __atomic_load_n(&c->frees, __ATOMIC_RELAXED);
     mo_heap_figures(&heap);
     mo_large_figures(&large);
-    mo_pool_figures(&pool);
+    if (!MO_SMALL)
+        mo_pool_figures(&pool);
     s->large = large.live_bytes;
     s->large_count = large.live_count;
     s->large_waiting = large.waiting_bytes;

@@ -46,7 +46,7 @@ static bool next_large(int shard, size_t *at, struct mo_bounds *b)
 
 static bool next_guarded(size_t *at, struct mo_bounds *b)
 {
-    if (!mo_pool_hold())
+    if (MO_SMALL || !mo_pool_hold())
         return false;
     const struct mo_pool_slot *g = mo_pool_next_locked(at, true);
     mo_pool_unlock();

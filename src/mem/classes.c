@@ -9,10 +9,11 @@ enum {
     FEW_SLOTS = 14,        /* slots of a slab where the target holds fewer: a random choice among some */
     FEW_BELOW = 16 * 1024, /* from this stride on as many as the target holds, or one: what waits in a larger slab would
                             * keep its free slots' pages too. Slabs lie at random, each with its guard. */
-    READY_MOST = 250,      /* ready slots of a class in a thread cache; a byte says how many in a forked child */
-    LONG_WAIT = 192,       /* so many wait in a stage, if its count allows, whatever their bytes: P7 */
-    LONG_WAIT_TO = 272,    /* in classes for chunks of up to 256 bytes */
-    AROUND = 8 + 16,       /* before the first slot, so that payloads are 16-aligned; behind the last one for its
+    /* Ready slots of a class in a thread cache; a byte says how many in a forked child. */
+    READY_MOST = MO_SMALL ? 32 : 250,
+    LONG_WAIT = 192,    /* so many wait in a stage, if its count allows, whatever their bytes: P7 */
+    LONG_WAIT_TO = 272, /* in classes for chunks of up to 256 bytes */
+    AROUND = 8 + 16,    /* before the first slot, so that payloads are 16-aligned; behind the last one for its
                             * fence, and so that tails can be read 16 bytes at a time */
 };
 
@@ -54,9 +55,10 @@ static size_t stage(size_t most, uint32_t stride)
 static void size_cache(struct mo_class *k, size_t *at)
 {
     const struct mo_options *o = &mo_sealed.options;
-    size_t random = mo_pow2_floor(stage(o->quarantine_random, k->stride));
-    size_t fifo = stage(o->quarantine_fifo, k->stride);
-    size_t ready = mo_min(o->cache_bytes / k->stride, READY_MOST);
+    bool used = mo_class_is_used((unsigned)(k - mo_sealed.classes));
+    size_t random = used ? mo_pow2_floor(stage(o->quarantine_random, k->stride)) : 1;
+    size_t fifo = used ? stage(o->quarantine_fifo, k->stride) : 1;
+    size_t ready = used ? mo_min(o->cache_bytes / k->stride, READY_MOST) : 0;
     if (ready < 2)
         ready = 2;
     k->random_mask = (uint32_t)(random - 1);
@@ -75,9 +77,13 @@ static void size_cache(struct mo_class *k, size_t *at)
 void mo_classes_start(void)
 {
     size_t at = mo_sealed.cache_bytes; /* what the cache's own structure takes */
+    const size_t none = at;            /* the place that classes without requests have together */
+    if (MO_SMALL)
+        size_cache(&mo_sealed.classes[MO_CLASS_FIRST + 1], &at);
     for (unsigned class = MO_CLASS_FIRST; class <= MO_CLASS_LAST; class++) {
+        size_t same = none;
         lay_out(&mo_sealed.classes[class], stride_of(class));
-        size_cache(&mo_sealed.classes[class], &at);
+        size_cache(&mo_sealed.classes[class], mo_class_is_used(class) ? &at : &same);
     }
     /* Slots of malloc(0) are addresses only: their class is beyond small_last, and free leaves it to its slow half. */
     struct mo_class *zero = &mo_sealed.classes[MO_CLASS_ZERO];

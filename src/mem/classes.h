@@ -28,6 +28,12 @@ MO_INLINE unsigned mo_class_of(size_t n)
     return n <= MO_TABLE_MAX ? mo_sealed.class_of[(n + 7) / 8] : mo_class_of_medium(n);
 }
 
+/* Has the class requests at all? */
+MO_INLINE bool mo_class_is_used(unsigned class)
+{
+    return !MO_SMALL || class == MO_CLASS_ZERO || (class & 1) == (class < 8);
+}
+
 /* Largest request of a class. */
 MO_INLINE size_t mo_class_capacity(const struct mo_class *k)
 {

@@ -4,7 +4,7 @@
 #include "mem/table.h"
 
 enum {
-    WINDOWS = 4096,
+    WINDOWS = MO_SMALL ? 96 : 4096, /* 5 GiB, in a page that lists have too */
     FIRST_WINDOW = 2 << 20,
     SMALL_WINDOW = 1 << 20, /* profile embedded and 32-bit */
     LARGEST_WINDOW = 64 << 20,
@@ -15,6 +15,8 @@ enum {
     SMALLEST_SPAN = MO_GRANULE,
     FILL_STRIDE = 512, /* largest slots whose pages come when they are introduced: eight to a page */
 };
+
+static const uintptr_t PART_MASK = (uintptr_t)(((uint64_t)1 << 39) - 1);
 
 struct window {
     uintptr_t base;
@@ -74,6 +76,8 @@ static bool reserve(size_t size, struct mo_random *r)
     char *base = NULL;
     /* 47-bit addresses less a quarter at the top, where libraries and stacks are. Taken as a hint only. */
     uintptr_t hint = sizeof(uintptr_t) < 8 ? 0 : (uintptr_t)(mo_random_u64(r) % 0x5fff00000000ull + 0x100000000ull);
+    if (MO_SMALL && hint != 0) /* in the 512 GiB of the first mappings: a page of page tables less */
+        hint = (hint & PART_MASK) | ((uintptr_t)r & ~PART_MASK);
     if (!direct) {
         size_t align = mo_min(size, FIRST_WINDOW);
         base = mo_os_reserve(mo_align_down(hint, align), size, align);
@@ -115,11 +119,15 @@ bool mo_heap_start(struct mo_random *r)
         return false;
     if (!direct)
         mo_os_name((void *)s->heap_base, s->heap_size, "moat heap");
-    if (windows == NULL)
-        windows = mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
-    if (windows == NULL || !mo_table_start(&states, "moat states") || !mo_table_start(&lists, "moat lists"))
+    if (!mo_table_start(&states, "moat states") || !mo_table_start(&lists, "moat lists"))
         return false;
-    mo_os_populate(windows, mo_sealed.features.page);
+    if (windows == NULL)
+        windows = MO_SMALL ? mo_table_take(&lists, WINDOWS * sizeof *windows)
+                           : mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
+    if (windows == NULL)
+        return false;
+    if (!MO_SMALL)
+        mo_os_populate(windows, mo_sealed.features.page);
     mo_sealed.states = (uint16_t *)states.base;
     mo_sealed.slabs = (struct mo_slab *)slabs.base;
     /* The first state words stand for every address without a region: never live. Slab 0 is nobody's. */

@@ -4,7 +4,7 @@
 
 #include "diag/report.h"
 
-enum { FIRST_TABLE = 256 }; /* entries */
+enum { FIRST_TABLE = MO_SMALL ? 64 : 256 }; /* entries */
 
 struct mo_large_table mo_large_table MO_FORKED = {.lock = MO_LOCK(MO_RANK_LARGE)};
 static uint64_t hash_key;

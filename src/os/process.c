@@ -304,8 +304,8 @@ size_t mo_os_resident(void)
     size_t value = 0;
     if (mo_os_read_file("/proc/self/statm", text, sizeof text) == 0)
         return 0;
-    const char *s = strchr(text, ' ');
-    for (s = s != NULL ? s + 1 : ""; *s >= '0' && *s <= '9'; s++)
+    const char *s = text + strcspn(text, " ");
+    for (s += *s == ' '; *s >= '0' && *s <= '9'; s++)
         value = value * 10 + (size_t)(*s - '0');
     return value * mo_os_page_size();
 }

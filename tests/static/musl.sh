@@ -27,6 +27,7 @@ musl-gcc -O1 -static -I"$source/include" -o "$dir/static" "$source/tests/static/
 musl-gcc -O1 -I"$source/include" -o "$dir/dynamic" "$source/tests/static/program.c" -L"$dir/build" -lmoat \
     -Wl,-rpath,"$dir/build"
 "$dir/dynamic"
+sh "$source/tests/static/musl_system.sh" "$dir/build"
 
 checked()
 {

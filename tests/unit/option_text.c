@@ -8,7 +8,7 @@
 /* options.def need not list a boolean at all times, so the kind is tested by an option of the test's own. */
 Test(option_text, booleans)
 {
-    static const struct mo_option_info option = {.highest = 1, .kind = MO_OPTION_BOOL};
+    static const struct mo_option_info option = {.highest = {1 << 6}, .kind = MO_OPTION_BOOL};
     static const char *const yes[] = {"yes", "on", "1", "true", "YES", "True"};
     static const char *const no[] = {"no", "off", "0", "false", "Off"};
     static const char *const bad[] = {"", "y", "n", "2", "01", "yess", "ye", "nope"};
