@@ -55,8 +55,8 @@ MO_RACY uint64_t mo_load64(uintptr_t p)
     return v;
 }
 
-/* The same of a word that is aligned: a header, or words of a slot. Of a wild pointer there is no such; where the CPU
- * asks for it another word is loaded then, which is no header of that pointer's either, as the MAC is of the address. */
+/* The same of a word that is aligned: a header, or words of a slot. A wild pointer's is not; where the CPU asks for it
+ * another word is loaded, which is no header of that pointer's either, as the MAC is of the address. */
 MO_RACY uint64_t mo_load_word(uintptr_t p)
 {
     if (MO_LOADS_ANYWHERE)
