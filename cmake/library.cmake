@@ -17,14 +17,14 @@ foreach(source IN LISTS MOAT_C_SOURCES MOAT_CXX_SOURCES)
     else()
         set(options ${MOAT_COLD_OPTIONS})
     endif()
-    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|cache|exit|hot_siphash|diagnose|fault|guarded|heap|heaps|limit|mallinfo|malloc_info|moat|new_slow|object|print|profile|purge|slow|start|stats|walk)\\.c$")
+    if(source MATCHES "/src/(os|diag|guard|mem)/|/check\\.c$|/(bounds|cache|exit|hot_siphash|diagnose|fault|guarded|heap|heaps|limit|mallinfo|malloc_info|moat|new_slow|object|print|profile|purge|slabs|slow|start|stats|walk)\\.c$")
         list(APPEND options ${MOAT_SMALL_OPTION}) # where time does not matter
     endif()
-    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard|mem)/|/(big|bounds|cache|check|chunk|diagnose|exit|fault|guarded|heap|heaps|hot_siphash|limit|mallinfo|malloc_info|moat|new_slow|object|print|profile|purge|slow|start|stats|thread|walk)\\.c$")
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/(os|diag|guard|mem)/|/(big|bounds|cache|check|chunk|diagnose|exit|fault|guarded|heap|heaps|hot_siphash|limit|mallinfo|malloc_info|moat|new_slow|object|print|profile|purge|slabs|slow|start|stats|thread|walk)\\.c$")
         list(APPEND options -Oz) # its -Os is larger than gcc's
     endif()
     if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND source MATCHES "/src/arena/arena\\.c$")
-        list(APPEND options -fno-vectorize -fno-unroll-loops) # a popcount of a few words is 500 bytes of vectors
+        list(APPEND options -Os -fno-vectorize) # by -O2 its loops of a few steps are unrolled
     endif()
     if(source MATCHES "/src/diag/(options|option_|report_text|report_json|report_asan|text)|/src/os/(code|lock|memory|modules|process|roots|unwind)|/src/mem/(classes|dense|sodium|table)|/front/stats")
         list(APPEND options -fno-asynchronous-unwind-tables) # leaves: never on a stack that is kept

@@ -1,14 +1,5 @@
 #include "arena/bin.h"
 
-enum {
-    FIRST_LIST = 16, /* entries of a bin's first lists */
-    /* Open slabs of a bin from which on the pages of another one are made present by one call: a page fault each takes
-     * several times as long, and of one slab among that many little is lost when it is not all used. */
-    FILL_FROM = 8,
-};
-
-size_t mo_open_bytes, mo_spare_bytes;
-
 bool mo_arena_start(void)
 {
     if (mo_sealed.shards == NULL)
@@ -52,79 +43,6 @@ static uint32_t number_of(const struct mo_slab *slab)
     return (uint32_t)(slab - mo_sealed.slabs);
 }
 
-/* Room in both lists for every slab of the bin, so that adding to a list never fails. */
-static bool reserve_lists_locked(struct mo_bin *b, uint32_t slabs)
-{
-    if (slabs <= b->list_room)
-        return true;
-    uint32_t room = (uint32_t)mo_max(mo_max(FIRST_LIST, (size_t)b->list_room * 2), mo_pow2_floor(slabs) * 2);
-    uint32_t *lists = mo_heap_list((size_t)room * 2);
-    if (lists == NULL)
-        return false;
-    for (uint32_t i = 0; i < b->partial_count; i++)
-        lists[i] = b->partial[i];
-    for (uint32_t i = 0; i < b->closed_count; i++)
-        lists[room + i] = b->closed[i];
-    b->partial = lists;
-    b->closed = lists + room;
-    b->list_room = room;
-    return true;
-}
-
-static bool grow_locked(struct mo_bin *b, int shard, unsigned class)
-{
-    uint32_t first = 0;
-    size_t count = mo_heap_grow(class, shard, b->held, &first);
-    /* Slabs for which there is no list are lost: an address range only, and no memory. */
-    if (count == 0 || !reserve_lists_locked(b, b->slab_count + (uint32_t)count))
-        return false;
-    for (uint32_t i = 0; i < count; i++) {
-        mo_list_add(b->closed, &b->closed_count, first + i);
-        mo_sealed.slabs[first + i].next = b->all;
-        b->all = first + i;
-    }
-    b->slab_count += (uint32_t)count;
-    b->held += count << mo_sealed.classes[class].span_shift;
-    return true;
-}
-
-/* A closed slab: at random among those of the block that the last one came from, so that blocks are in use or not as a
- * whole and can be given back by one call; else of all. */
-static uint32_t closed_slab_locked(struct mo_bin *b, int shard, unsigned class, struct mo_random *r)
-{
-    uint32_t found[MO_BLOCK_MOST];
-    unsigned n = 0;
-    if (mo_slab_agrees(b->last_opened, class, shard)) {
-        struct mo_run block = mo_bin_block(&mo_sealed.slabs[b->last_opened]);
-        for (uint32_t i = 0; block.count > 1 && i < block.count; i++)
-            if (mo_list_has(b->closed, b->closed_count, block.first + i))
-                found[n++] = block.first + i;
-    }
-    return n != 0 ? found[mo_random_below(r, n)]
-                  : b->closed[mo_random_below(r, (uint32_t)mo_min(b->closed_count, 65536))];
-}
-
-static bool open_one_locked(struct mo_bin *b, int shard, unsigned class, struct mo_random *r)
-{
-    if (b->closed_count == 0 && !grow_locked(b, shard, class))
-        return false;
-    uint32_t number = closed_slab_locked(b, shard, class, r);
-    const struct mo_class *k = &mo_sealed.classes[class];
-    struct mo_slab *slab = mo_bin_slab(b, number, class, shard);
-    /* A heap's slabs are needed again for another heap, which may need little of them. */
-    bool again = (slab->flags & MO_SLAB_PURGED) != 0 && shard >= 0;
-    if (!mo_slab_open(slab, again || b->open_count >= FILL_FROM))
-        return false;
-    if (b->open_count != 0) /* of the first one a process may need little */
-        mo_slab_fill(slab, k, 0);
-    if (again)
-        mo_spares_missed(k->slab_bytes);
-    mo_list_remove(b->closed, &b->closed_count, number);
-    mo_bin_enters(b, number, k);
-    b->last_opened = number;
-    return true;
-}
-
 /* Is there a slot in it to be had, a free one or one not yet introduced? */
 static bool has_room(const struct mo_slab *slab, const struct mo_class *k)
 {
@@ -161,11 +79,11 @@ static size_t take_from_locked(struct mo_bin *b, struct mo_slab *slab, unsigned 
 {
     const struct mo_class *k = &mo_sealed.classes[slab->class];
     const struct mo_granule *g = mo_granule_of(slab->base); /* what states depend on is the same in a whole region */
-    size_t got = 0;
+    size_t got = 0, was_free = slab->free_count;
 
     mo_bin_check_bitmap(b, slab); /* or the search below has no end */
     if (mo_slab_is_spare(slab))
-        mo_bin_loses_spare(b, k);
+        mo_bin_loses_spare(b, slab, k);
     if (mo_unlikely(slab->flags & MO_SLAB_LAZY))
         __atomic_store_n(&slab->flags, (uint8_t)(slab->flags & ~MO_SLAB_LAZY), __ATOMIC_RELAXED);
     if (slab->free_count == 0) {
@@ -192,7 +110,10 @@ static size_t take_from_locked(struct mo_bin *b, struct mo_slab *slab, unsigned 
         }
         slab->free[w] = left;
     }
+    if (mo_unlikely(slab->hollow != 0))
+        mo_slab_fills_hollow(slab, k, got);
     slab->free_count = (uint16_t)(slab->free_count - got);
+    mo_holes_gain(k, slab->free_count - was_free, 0);
     if (!has_room(slab, k))
         mo_list_remove(b->partial, &b->partial_count, number_of(slab));
     b->taken += got;
@@ -215,7 +136,7 @@ size_t mo_arena_take(int shard, unsigned class, unsigned owner, uintptr_t *slots
     size_t got = 0;
     mo_lock_here(&b->lock);
     while (got < n) {
-        if (b->partial_count == 0 && (got > 0 || !open_one_locked(b, shard, class, r)))
+        if (b->partial_count == 0 && (got > 0 || !mo_bin_open_one(b, shard, class, r)))
             break; /* a smaller batch rather than another slab */
         uint32_t pick = mo_random_below(r, (uint32_t)mo_min(b->partial_count, 65536));
         struct mo_slab *slab = mo_bin_slab(b, b->partial[pick], class, shard);
@@ -245,7 +166,7 @@ MO_INLINE void put_one_locked(struct mo_bin *b, struct mo_slab *slab, unsigned i
     slab->free_count = (uint16_t)(count + 1);
     b->taken--;
     if (mo_unlikely(mo_slab_is_empty(slab)))
-        mo_bin_gains_spare(b, k);
+        mo_bin_gains_spare(b, slab, k);
 }
 
 MO_COLD static MO_NORETURN void report_stranger(struct mo_bin *b, uintptr_t slot)
@@ -278,6 +199,7 @@ static size_t put_shard(int shard, unsigned class, unsigned owner, uintptr_t *sl
         else
             put_one_locked(b, &mo_sealed.slabs[g->slab], (unsigned)index, mo_state_of(g, &k, slot), owner);
     }
+    mo_holes_gain(&mo_sealed.classes[class], n - left, 0);
     mo_unlock_here(&b->lock);
     return left;
 }

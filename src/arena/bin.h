@@ -1,5 +1,5 @@
-/* Bins from inside: what arena.c (slots go out and come home) and purge.c (slabs are given back) share. The bin's lock
- * is held in everything here. */
+/* Bins from inside: what arena.c (slots go out and come home), slabs.c (slabs come) and purge.c (they are given back)
+ * share. The bin's lock is held in everything here. */
 #ifndef MO_BIN_H
 #define MO_BIN_H
 
@@ -11,8 +11,12 @@ struct mo_run {
     uint32_t first, count;
 };
 
-/* Bytes of open slabs, and of those that are wholly free, in all shards; atomic. */
-extern size_t mo_open_bytes, mo_spare_bytes;
+/* From this stride on the pages of free slots between others are given back: smaller ones seldom free a whole page. */
+enum { MO_HOLE_STRIDE = 1024 };
+
+/* Bytes in all shards, without those whose pages have been given back: of open slabs; of those of them that are wholly
+ * free; of the free slots of the others, of MO_HOLE_STRIDE and more. Atomic. */
+extern size_t mo_open_bytes, mo_spare_bytes, mo_hole_bytes;
 
 MO_INLINE struct mo_bin *mo_bin_of(int shard, unsigned class)
 {
@@ -65,36 +69,29 @@ MO_INLINE size_t mo_pages_of(const struct mo_class *k)
     return k != &mo_sealed.classes[MO_CLASS_ZERO] ? k->slab_bytes : 0;
 }
 
-MO_INLINE void mo_bin_gains_spare(struct mo_bin *b, const struct mo_class *k)
+/* Slabs that have others in use get or lose so many free slots of the class, and bytes given back. */
+MO_INLINE void mo_holes_gain(const struct mo_class *k, size_t slots, size_t hollow)
 {
-    __atomic_store_n(&b->empty_count, b->empty_count + 1, __ATOMIC_RELAXED); /* purge.c looks without the lock */
-    __atomic_add_fetch(&mo_spare_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
+    if (k->stride >= MO_HOLE_STRIDE)
+        __atomic_add_fetch(&mo_hole_bytes, slots * k->stride + hollow, __ATOMIC_RELAXED);
 }
 
-MO_INLINE void mo_bin_loses_spare(struct mo_bin *b, const struct mo_class *k)
-{
-    __atomic_store_n(&b->empty_count, b->empty_count - 1, __ATOMIC_RELAXED);
-    __atomic_sub_fetch(&mo_spare_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
-}
+/* So many bytes of the slab's free slots are given back now. */
+void mo_slab_set_hollow(struct mo_slab *slab, const struct mo_class *k, size_t bytes);
+
+/* n of the free slots of a slab with pages given back are needed: their part of these comes again. */
+void mo_slab_fills_hollow(struct mo_slab *slab, const struct mo_class *k, size_t n);
+
+/* A slab becomes wholly free, or is no longer. */
+void mo_bin_gains_spare(struct mo_bin *b, const struct mo_slab *slab, const struct mo_class *k);
+void mo_bin_loses_spare(struct mo_bin *b, const struct mo_slab *slab, const struct mo_class *k);
+
+/* Opens another slab of the bin; false: there is no memory. */
+bool mo_bin_open_one(struct mo_bin *b, int shard, unsigned class, struct mo_random *r) MO_CHECKED;
 
 /* An open, wholly free slab enters its bin, or leaves it. */
-MO_INLINE void mo_bin_enters(struct mo_bin *b, uint32_t number, const struct mo_class *k)
-{
-    mo_list_add(b->partial, &b->partial_count, number);
-    b->open_count++;
-    __atomic_add_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
-    if (mo_slab_is_spare(&mo_sealed.slabs[number]))
-        mo_bin_gains_spare(b, k);
-}
-
-MO_INLINE void mo_bin_leaves(struct mo_bin *b, uint32_t number, const struct mo_class *k)
-{
-    mo_list_remove(b->partial, &b->partial_count, number);
-    b->open_count--;
-    __atomic_sub_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
-    if (mo_slab_is_spare(&mo_sealed.slabs[number]))
-        mo_bin_loses_spare(b, k);
-}
+void mo_bin_enters(struct mo_bin *b, uint32_t number, const struct mo_class *k);
+void mo_bin_leaves(struct mo_bin *b, uint32_t number, const struct mo_class *k);
 
 /* The slab that a list of the bin names. Lists, descriptors and bitmaps are writable; a write there shows here, before
  * anything is handed out or closed because of it (attack corrupt). */

@@ -8,6 +8,7 @@ enum {
     SPARE_SHARE = 8,     /* of what is open this part may be spare, up to option spare_most */
     ALLOWANCE_DECAY = 8, /* of what is given back this part less may be spare from then on */
     SLACK = 4,           /* and this part more before a trim, so that a trim is worth its look at all bins */
+    HOLES_LEAST = 3,     /* this part of a slab must be free for a look */
 };
 _Static_assert(BLOCK >> MO_GRANULE_SHIFT <= MO_BLOCK_MOST, "slabs of a block");
 
@@ -21,6 +22,9 @@ static size_t closed_bytes;
 /* Spare bytes that a trim left because the kernel would not take them (locked memory, no guards), so that not every
  * flush tries again; atomic. */
 static size_t stuck;
+
+/* Holes are free slots beside others in use. Bytes of them that the last look at them left, or fewer since. Atomic. */
+static size_t holes_left;
 
 /* How many spare bytes there may be beyond option spare_bytes: more while slabs that were given back are needed again.
  * A program that frees and builds the same megabytes in turn keeps them; one that has freed for good does not. Two
@@ -44,10 +48,14 @@ static void allow(size_t bytes)
     __atomic_store_n(&allowance, mo_min(bytes, mo_sealed.options.spare_most), __ATOMIC_RELAXED);
 }
 
+MO_INLINE size_t open_now(void)
+{
+    return __atomic_load_n(&mo_open_bytes, __ATOMIC_RELAXED);
+}
+
 static size_t allowed(void)
 {
-    size_t share =
-        mo_min(__atomic_load_n(&mo_open_bytes, __ATOMIC_RELAXED) / SPARE_SHARE, mo_sealed.options.spare_most);
+    size_t share = mo_min(open_now() / SPARE_SHARE, mo_sealed.options.spare_most);
     return mo_max(mo_max(__atomic_load_n(&allowance, __ATOMIC_RELAXED), share), mo_sealed.options.spare_bytes);
 }
 
@@ -56,10 +64,27 @@ MO_INLINE size_t spare(void)
     return __atomic_load_n(&mo_spare_bytes, __ATOMIC_RELAXED);
 }
 
+/* The count may be a moment old: not below 0. */
+static size_t holes(void)
+{
+    ptrdiff_t n = (ptrdiff_t)__atomic_load_n(&mo_hole_bytes, __ATOMIC_RELAXED);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static bool holes_exceed(void)
+{
+    size_t now = holes(), left = mo_min(__atomic_load_n(&holes_left, __ATOMIC_RELAXED), now);
+    __atomic_store_n(&holes_left, left, __ATOMIC_RELAXED);
+    return now - left > mo_max(allowed(), mo_max(open_now() / SPARE_SHARE, BLOCK));
+}
+
 bool mo_spares_exceed(void)
 {
     size_t most = mo_max(allowed(), __atomic_load_n(&stuck, __ATOMIC_RELAXED));
-    return spare() > most + most / SLACK && (mo_sealed.options.purge != MO_PURGE_DELAY || is_due());
+    bool many = spare() > most + most / SLACK;
+    if (mo_sealed.options.purge == MO_PURGE_DELAY)
+        return many && is_due();
+    return many || holes_exceed();
 }
 
 void mo_spares_missed(size_t bytes)
@@ -215,6 +240,61 @@ static void purge_bin(int shard, unsigned class, bool single, size_t most)
     } while (n == RUNS && given > 0);
 }
 
+/* Gives back the whole pages of the free slots between others. The page where they begin stays: their first byte may be
+ * the fence of the chunk before. False: the kernel would not. */
+static bool punch_locked(struct mo_slab *slab, const struct mo_class *k)
+{
+    const uintptr_t page = mo_sealed.features.page, slots = slab->base + MO_HEADER;
+    size_t given = 0;
+    bool done = true;
+    for (unsigned i = 0; done && i < slab->introduced; i++) {
+        uintptr_t from = mo_align_up(slots + (size_t)i * k->stride, page);
+        while (i < slab->introduced && (slab->free[i / 64] >> (i % 64) & 1))
+            i++;
+        uintptr_t to = mo_align_down(slots + (size_t)i * k->stride, page);
+        if (to <= from)
+            continue;
+        done = mo_os_purge((void *)from, to - from);
+        given += done ? to - from : 0;
+    }
+    mo_slab_set_hollow(slab, k, given);
+    return done;
+}
+
+static bool punch_bin(int shard, unsigned class)
+{
+    const struct mo_class *k = &mo_sealed.classes[class];
+    struct mo_bin *b = mo_bin_of(shard, class);
+    bool done = true;
+    mo_lock(&b->lock);
+    for (uint32_t i = b->partial_count; done && i > 0; i--) {
+        if (i > b->partial_count)
+            continue;
+        struct mo_slab *slab = mo_bin_slab(b, b->partial[i - 1], class, shard);
+        if (mo_slab_is_empty(slab) || slab->free_count * (size_t)k->stride < k->slab_bytes / HOLES_LEAST + slab->hollow)
+            continue;
+        mo_bin_check_bitmap(b, slab);
+        done = punch_locked(slab, k);
+        mo_unlock(&b->lock); /* a system call takes long: it is others' turn */
+        mo_lock(&b->lock);
+    }
+    mo_unlock(&b->lock);
+    return done;
+}
+
+/* Memory with tags loses them with its pages, and what purge=lazy offers would have to be followed slot by slot. */
+static void punch(void)
+{
+    size_t before = holes();
+    bool done = !mo_tagged() && mo_sealed.options.purge != MO_PURGE_LAZY;
+    for (int shard = mo_arena_first(); done && shard < (int)mo_sealed.shard_count; shard++)
+        for (unsigned class = MO_CLASS_FIRST; done && class <= MO_CLASS_LAST; class++)
+            done = mo_sealed.classes[class].stride < MO_HOLE_STRIDE || punch_bin(shard, class);
+    size_t left = holes(), now = allowed();
+    __atomic_store_n(&holes_left, left, __ATOMIC_RELAXED);
+    allow(now - mo_min(now, (before - mo_min(before, left)) / ALLOWANCE_DECAY));
+}
+
 /* Gives back until the spares are down to `most`: whole blocks first, then single slabs. */
 static void purge_locked(size_t most)
 {
@@ -231,6 +311,8 @@ static void purge_locked(size_t most)
                 purge_bin(shard, class, single != 0, most);
         }
     }
+    if (most == 0 || holes_exceed())
+        punch();
     size_t left = spare();
     __atomic_store_n(&stuck, left > most ? left : 0, __ATOMIC_RELAXED);
     __atomic_store_n(&exceeded_since, 0, __ATOMIC_RELAXED);

@@ -78,6 +78,7 @@ struct mo_slab {
     uint8_t flags;
     int16_t shard;
     uint32_t next;                /* in its bin's list of all its slabs; 0: none */
+    uint32_t hollow;              /* bytes of its free slots whose pages are with the system, about */
     uint64_t free[MO_SLAB_WORDS]; /* 1: the slot is with the shard */
 } __attribute__((aligned(MO_CACHE_LINE)));
 

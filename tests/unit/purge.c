@@ -106,3 +106,50 @@ Test(purge, as_the_option_says)
     cases[mo_sealed.options.purge]();
     mo_check_heap("test");
 }
+
+/* Bytes of all open slabs that are present. */
+static size_t present(void)
+{
+    static unsigned char pages[1024];
+    size_t page = mo_sealed.features.page, count = 0;
+    for (size_t i = 1; i < mo_heap_slab_count(); i++) {
+        const struct mo_slab *slab = &mo_sealed.slabs[i];
+        size_t n = mo_sealed.classes[slab->class].slab_bytes / page;
+        if (!(slab->flags & MO_SLAB_OPEN) || slab->class == MO_CLASS_ZERO)
+            continue;
+        cr_assert_leq(n, sizeof pages);
+        cr_assert_eq(mincore((void *)slab->base, n * page, pages), 0);
+        for (size_t k = 0; k < n; k++)
+            count += pages[k] & 1;
+    }
+    return count * page;
+}
+
+/* One chunk in 20 stays, which keeps most slabs open: the pages between go back, at once or when asked to, and nothing
+ * of what stays changes. */
+Test(purge, the_pages_between_live_chunks)
+{
+    enum { STAYS = 20 };
+    take_all();
+    size_t before = present();
+    for (size_t i = 0; i < COUNT; i++)
+        if (i % STAYS != 0)
+            mo_release(all[i], MO_ORIGIN_MALLOC);
+    mo_arena_check("test");
+    if (mo_sealed.options.purge == MO_PURGE_DELAY)
+        mo_arena_purge();
+    size_t after = present();
+    cr_expect(mo_sealed.options.purge == MO_PURGE_LAZY || after < before / 2, "%zu KiB of %zu", after >> 10,
+              before >> 10);
+    for (size_t i = 0; i < COUNT; i += STAYS)
+        cr_assert(all_are((uintptr_t)all[i], SIZE, 1), "chunk %zu has changed", i);
+    mo_check_heap("test");
+    for (size_t i = 0; i < COUNT; i++) {
+        if (i % STAYS == 0)
+            continue;
+        cr_assert_not_null(all[i] = mo_allocate(SIZE, MO_ORIGIN_MALLOC));
+        cr_assert(all_are((uintptr_t)all[i], SIZE, 0), "%zu bytes are not zero", (size_t)SIZE);
+    }
+    release_all();
+    mo_check_heap("test");
+}
