@@ -45,6 +45,14 @@ MO_INLINE void mo_read_fence(void)
 
 enum { MO_CACHE_LINE = 64 };
 
+/* Does one instruction load a word from any address? Where not, and gcc does not say, byte after byte is loaded. */
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || defined(__ARM_FEATURE_UNALIGNED) || \
+    defined(__powerpc__) || defined(__s390x__)
+enum { MO_LOADS_ANYWHERE = 1 };
+#else
+enum { MO_LOADS_ANYWHERE = 0 };
+#endif
+
 /* CMake's MOAT_SMALL: what only its absence asks for is compiled away. docs/EMBEDDED.md says what that is. */
 #ifdef MO_BUILD_SMALL
 enum { MO_SMALL = 1 };

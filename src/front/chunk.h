@@ -55,6 +55,15 @@ MO_RACY uint64_t mo_load64(uintptr_t p)
     return v;
 }
 
+/* The same of a word that is aligned: a header, or words of a slot. A wild pointer's is not; where the CPU asks for it
+ * another word is loaded, which is no header of that pointer's either, as the MAC is of the address. */
+MO_RACY uint64_t mo_load_word(uintptr_t p)
+{
+    if (MO_LOADS_ANYWHERE)
+        return mo_load64(p);
+    return mo_load64((uintptr_t)__builtin_assume_aligned((const void *)mo_align_down(p, 8), 8));
+}
+
 /* One aligned 64-bit store: a reader never sees half a header. */
 MO_RACY void mo_store_header(uintptr_t at, uint64_t v)
 {
@@ -108,7 +117,7 @@ struct mo_mark mo_mark_of(uintptr_t p, uint32_t fields, unsigned state);
 
 /* Two words at a time: payloads are 16-aligned, and their slots end 8 bytes after such a place. */
 typedef uint64_t mo_pair __attribute__((vector_size(16), may_alias));
-typedef uint64_t mo_loose_pair __attribute__((vector_size(16), may_alias, aligned(1)));
+typedef uint64_t mo_loose_pair __attribute__((vector_size(16), may_alias, aligned(8)));
 
 /* Adds all bits that are set in payload [p, end), at least 24 bytes: of sizes that are worth 64 at a time. */
 MO_RACY void mo_payload_bits(uintptr_t p, uintptr_t end, mo_pair *all)
@@ -129,7 +138,7 @@ MO_INLINE uint64_t mo_slot_any_dirt(uintptr_t slot, const struct mo_class *k)
 {
     mo_pair bits = {0, 0};
     mo_payload_bits(slot + MO_HEADER, slot + k->stride, &bits);
-    return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) | bits[0] | bits[1];
+    return mo_free_header_fault(mo_load_word(slot), mo_sealed.fence) | bits[0] | bits[1];
 }
 
 enum mo_chunk_fault { MO_CHUNK_GOOD, MO_CHUNK_BAD_HEADER, MO_CHUNK_BAD_TAIL };

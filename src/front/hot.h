@@ -87,7 +87,7 @@ MO_INLINE void *allocate(size_t n, enum mo_origin origin, enum step step)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     /* The state word is the authority: free and this cache's, or the slot is listed twice or forged. And a free slot is
      * clean. The slow half looks again at both and says which it was. */
-    uint64_t header = mo_load64(slot);
+    uint64_t header = mo_load_word(slot);
     refuse |= mo_free_header_fault(header, fence);
     if (mo_unlikely(refuse != 0))
         return mo_allocate_refused(n, origin);
@@ -151,13 +151,14 @@ static bool slot_good(const struct mo_cache *c, const struct mo_class *k, uintpt
     if ((state & MO_STATE_LIVE) != 0)
         return MO_HOT(mo_chunk_good)(p, end, state);
     if (state == 0)
-        return behind ? mo_free_header_fault(mo_load64(slot), mo_sealed.fence) == 0 : mo_load64(end - MO_HEADER) == 0;
+        return behind ? mo_free_header_fault(mo_load_word(slot), mo_sealed.fence) == 0
+                      : mo_load_word(end - MO_HEADER) == 0;
     if (owner != MO_OWNER_SHARD && owner != c->expect)
         return true;
     mo_pair dirt = {0, 0};
     mo_payload_bits(p, k->stride <= WHOLE ? end : p + END, &dirt);
     mo_payload_bits(end - mo_min(k->stride - MO_HEADER, END), end, &dirt);
-    return mo_free_header_fault(mo_load64(slot), mo_sealed.fence) == 0 && !any_bit(dirt);
+    return mo_free_header_fault(mo_load_word(slot), mo_sealed.fence) == 0 && !any_bit(dirt);
 }
 
 static bool neighbours_good(const struct mo_cache *c, const struct mo_class *k, uintptr_t slot)
@@ -196,7 +197,7 @@ MO_INLINE void release(uintptr_t p, const struct mo_granule *g, bool told, size_
     }
     /* All of the header but the slack is known: another origin, an aligned chunk and a changed bit fail alike. */
     uintptr_t end = slot + k->stride;
-    uint64_t header = mo_load64(slot);
+    uint64_t header = mo_load_word(slot);
     uint32_t given = (uint32_t)header;
     if (near && mo_unlikely(given >= NEAR << 16)) { /* the slack lies on top */
         release_far(p, told, n, origin);
@@ -319,7 +320,7 @@ void *MO_HOT(mo_resize)(void *ptr, size_t n)
     unsigned state = mo_state_load(word);
     if (mo_unlikely((state & MO_STATE_LIVE) == 0))
         return mo_resize(ptr, n);
-    uint64_t header = mo_load64(slot);
+    uint64_t header = mo_load_word(slot);
     struct mark m = mark(p, ((uint32_t)header & 0xffff0000) | k->fields, state);
     size_t slack = mo_header_slack(header), room = end - p, had = room - slack;
     if (mo_unlikely(header != mark_header(m)) || mo_unlikely(!tail_good(m, slack, end, slack < NEAR)))
@@ -351,7 +352,7 @@ size_t MO_HOT(mo_usable_size)(const void *ptr)
     unsigned state = mo_state_load(mo_state_of(g, k, slot));
     if (mo_unlikely((state & MO_STATE_LIVE) == 0))
         return mo_usable_size(ptr);
-    uint64_t header = mo_load64(slot);
+    uint64_t header = mo_load_word(slot);
     struct mark m = mark(p, ((uint32_t)header & 0xffff0000) | k->fields, state);
     if (mo_unlikely(header != mark_header(m)))
         return mo_usable_size(ptr);
@@ -367,7 +368,7 @@ void MO_HOT(mo_chunk_seal)(uintptr_t p, size_t n, uintptr_t end, unsigned class,
 
 bool MO_HOT(mo_chunk_good)(uintptr_t p, uintptr_t end, unsigned state)
 {
-    uint64_t header = mo_load64(p - MO_HEADER);
+    uint64_t header = mo_load_word(p - MO_HEADER);
     size_t s = mo_header_slack(header);
     struct mark m = mark(p, (uint32_t)header, state);
     return header == mark_header(m) && s <= end - p && (s < NEAR ? near_good(m, s, end) : far_good(m, end - s, end));

@@ -32,6 +32,8 @@ static size_t filled(const struct mo_pool_slot *g)
     return mo_min(g->n, mo_sealed.options.max_free_fill_size);
 }
 
+typedef uint64_t any_pair __attribute__((vector_size(16), may_alias, aligned(1)));
+
 /* The first of the bytes that is another; 0: none. */
 static uintptr_t other_byte(uintptr_t start, uintptr_t end, uint8_t byte)
 {
@@ -39,7 +41,7 @@ static uintptr_t other_byte(uintptr_t start, uintptr_t end, uint8_t byte)
     mo_pair want = {word, word}, any = {0, 0};
     uintptr_t at = start;
     for (; at + sizeof any <= end; at += sizeof any)
-        any |= *(const mo_loose_pair *)at ^ want;
+        any |= *(const any_pair *)at ^ want;
     if (mo_likely((any[0] | any[1]) == 0))
         start = at;
     while (start < end && mo_load8(start) == byte)

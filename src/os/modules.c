@@ -71,7 +71,7 @@ static bool read_object(struct mo_module *m)
     const ElfW(Phdr) *segment = (const ElfW(Phdr) *)(base + e->e_phoff), *end = segment + e->e_phnum;
     m->bias = base;
     for (const ElfW(Phdr) *s = segment; s < end; s++)
-        if (s->p_type == PT_LOAD && s->p_offset == 0)
+        if (s->p_type == PT_LOAD && s->p_offset == 0 && s->p_filesz != 0) /* one that is all zeros is at no offset */
             m->bias = base - s->p_vaddr;
     for (const ElfW(Phdr) *s = segment; s < end && m->id_size == 0; s++)
         if (s->p_type == PT_NOTE && s->p_memsz <= NOTES_MOST && can_read(m->bias + s->p_vaddr, s->p_memsz))

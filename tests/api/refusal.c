@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include "check.h"
 
@@ -85,13 +86,23 @@ Test(refusal, bad_alignments)
     EXPECT_REFUSAL(memalign(align, 100), EINVAL);
 }
 
+/* A process of 32 bits may have more than 1 GiB in one piece, such as all 4 GiB of an emulator's. */
+static void take_large_pieces(void)
+{
+    while (sizeof(size_t) == 4 &&
+           mmap(NULL, (size_t)256 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED) {
+    }
+}
+
 Test(refusal, alignments_that_cannot_be_had)
 {
+    take_large_pieces();
     for (unsigned bit = sizeof(size_t) * 8 - 6; bit < sizeof(size_t) * 8; bit++) {
         volatile size_t align = (size_t)1 << bit;
         EXPECT_REFUSAL(aligned_alloc(align, (size_t)1 << (sizeof(size_t) * 8 - 2)), ENOMEM);
     }
     volatile size_t half = SIZE_MAX / 2 + 1;
+    (void)mmap((void *)half, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     EXPECT_REFUSAL(aligned_alloc(half, 1), ENOMEM);
 }
 

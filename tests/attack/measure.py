@@ -2,6 +2,8 @@
 import collections
 import math
 
+same_addresses = False  # an emulator may give all processes the same: then only moat's own choice is looked at
+
 
 def values(outputs, label):
     return [int(words[1], 0) for text in outputs for line in text.splitlines()
@@ -54,5 +56,6 @@ def at_least(bits, place_bits=None):
         distances = entropy(values(outputs, "distance"))
         places = entropy([v & 0xffff for v in values(outputs, "first")])
         summary += f", {distances:.1f} bits in a distance, {places:.1f} in a place"
+        failure = "" if same_addresses else failure
         return (summary if distances < bits or places < (bits if place_bits is None else place_bits) else failure), summary
     return look

@@ -47,8 +47,8 @@ static struct plain_options options_of(const struct plain_test *t)
 
 static void run_here(const struct plain_test *t, const struct plain_options *o)
 {
-    /* Ten times Criterion's: the thread sanitizer is slow. */
-    alarm(o->timeout > 0 ? (unsigned)(o->timeout * 10) + 1 : 120);
+    /* Ten times Criterion's: the thread sanitizer and emulators are slow. */
+    alarm(o->timeout > 0 ? (unsigned)(o->timeout * 10) + 1 : 600);
     if (o->init != NULL)
         o->init();
     t->run();

@@ -3,6 +3,10 @@
 #include "child.h"
 #include "front/front.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* musl 1.2.3 has no name for it */
+#endif
+
 /* A class that little else uses, and an owner that no cache has yet. */
 enum { CLASS = 29, OWNER = 200 };
 

@@ -140,7 +140,7 @@ Test(heap, addresses_without_a_region)
             continue;
         unused++;
         wrong += mo_heap_locate(p, &place) || (mo_state_load(word_at(p)) & MO_STATE_LIVE) != 0;
-        wrong += i < 100 && can_read(p);
+        wrong += sizeof p == 8 && i < 100 && can_read(p); /* with 32 bits it is all address space, others' too */
     }
     cr_assert_gt(unused, 1000);
     cr_assert_eq(wrong, 0);
