@@ -11,8 +11,8 @@ struct mo_run {
     uint32_t first, count;
 };
 
-/* From this stride on the pages of free slots between others are given back: smaller ones seldom free a whole page. Never
- * with MO_SMALL, for less text: freed chunks of 8 KiB or more give theirs back at once there. */
+/* From this stride on the pages of free slots between others are given back: smaller ones seldom free a whole page.
+ * Never with MO_SMALL, for less text: freed chunks of 8 KiB or more give theirs back at once there. */
 enum { MO_HOLES = !MO_SMALL, MO_HOLE_STRIDE = 1024 };
 
 /* Bytes in all shards, without those whose pages have been given back: of open slabs; of those of them that are wholly

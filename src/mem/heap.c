@@ -6,8 +6,10 @@
 enum {
     WINDOWS = MO_SMALL ? 96 : 4096, /* 5 GiB, in a page that lists have too */
     FIRST_WINDOW = 2 << 20,
-    SMALL_WINDOW = 1 << 20, /* profile embedded and 32-bit */
-    LARGEST_WINDOW = 64 << 20,
+    SMALL_WINDOW = 1 << 20,  /* profile embedded and 32-bit */
+    LARGE_WINDOW = 64 << 20, /* larger than that only as this part of a large heap: else windows would run out */
+    WINDOW_SHARE = 64,
+    WINDOW_GRANULES = 65536, /* 4 GiB: what mo_random_below can choose among */
     LARGEST_REGION = 16 << 20,
     FIRST_PLACES = 256,   /* for the first window: 128 KiB of the address table */
     DIRECT_SLABS = 16384, /* on 32-bit: a GiB of the smallest slots, more of larger ones */
@@ -221,37 +223,31 @@ static struct window *open_window(size_t size)
     return w;
 }
 
-/* A random aligned run of n free granules of w, or 0. */
+static bool is_free_run(const struct mo_granule *g, size_t n)
+{
+    size_t i = 0;
+    while (i < n && g[i].class == 0)
+        i++;
+    return i == n;
+}
+
+/* A random aligned run of n free granules of w, or 0. Runs are aligned to their size, so a free first granule may still
+ * hide a smaller run: rarely the one that was drawn is not whole, and the first that is serves. */
 static uintptr_t pick_run(const struct window *w, size_t n)
 {
-    size_t places = w->granules / n, fit = 0;
+    size_t places = w->granules / n, fit = 0, at = 0;
     const struct mo_granule *g = mo_granule_of(w->base);
     for (size_t i = 0; i < places; i++)
-        fit += g[i * n].class ==
-               0; /* runs are aligned to their size, so a free first granule may still hide a smaller run */
-    while (fit > 0) {
-        size_t skip = mo_random_below(heap_random, (uint32_t)fit);
-        for (size_t i = 0; i < places; i++) {
-            if (g[i * n].class != 0 || skip-- != 0)
-                continue;
-            bool whole = true;
-            for (size_t j = 1; j < n; j++)
-                whole = whole && g[i * n + j].class == 0;
-            if (whole)
-                return w->base + (i * n << MO_GRANULE_SHIFT);
-            break;
-        }
-        /* Rare: the candidate was not whole. Take the first that is. */
-        for (size_t i = 0; i < places; i++) {
-            bool whole = true;
-            for (size_t j = 0; j < n; j++)
-                whole = whole && g[i * n + j].class == 0;
-            if (whole)
-                return w->base + (i * n << MO_GRANULE_SHIFT);
-        }
+        fit += g[i * n].class == 0;
+    if (fit == 0)
         return 0;
-    }
-    return 0;
+    size_t skip = mo_random_below(heap_random, (uint32_t)fit);
+    while (g[at * n].class != 0 || skip-- != 0)
+        at++;
+    if (!is_free_run(&g[at * n], n))
+        for (at = 0; at < places && !is_free_run(&g[at * n], n);)
+            at++;
+    return at < places ? w->base + (at * n << MO_GRANULE_SHIFT) : 0;
 }
 
 static uintptr_t take_run(size_t n, struct window **of)
@@ -266,7 +262,9 @@ static uintptr_t take_run(size_t n, struct window **of)
     }
     size_t least = mo_sealed.options.profile == MO_PROFILE_EMBEDDED || direct ? SMALL_WINDOW : FIRST_WINDOW;
     size_t size = mo_max(least, mo_pow2_floor(mo_max(window_bytes / 2, 1)));
-    size = mo_max(mo_min(size, LARGEST_WINDOW), n << MO_GRANULE_SHIFT);
+    size_t most =
+        mo_min(mo_pow2_floor(mo_max(window_bytes / WINDOW_SHARE, LARGE_WINDOW)) >> MO_GRANULE_SHIFT, WINDOW_GRANULES);
+    size = mo_max(mo_min(size, most << MO_GRANULE_SHIFT), n << MO_GRANULE_SHIFT);
     struct window *w = NULL;
     while (w == NULL && size >= n << MO_GRANULE_SHIFT) {
         w = open_window(size);

@@ -264,6 +264,19 @@ Test(heap, regions_lie_at_random)
     cr_assert(rising > REGIONS / 4 && rising < REGIONS * 3 / 4, "%zu of %d rise", rising, REGIONS);
 }
 
+/* Windows of the size that suits small heaps would run out in a large one. */
+Test(heap, windows_grow_with_the_heap)
+{
+    const size_t most = mo_min(mo_sealed.heap_size / 4, (size_t)1 << 34);
+    size_t held = 0;
+    struct mo_slab *first;
+    while (held < most)
+        held += grow(MO_CLASS_LAST, held, &first) * span_of(MO_CLASS_LAST);
+    struct mo_heap_figures f;
+    mo_heap_figures(&f);
+    cr_expect_leq(f.windows, 240, "%zu windows", (size_t)f.windows);
+}
+
 Test(heap, lists_are_zero_and_apart)
 {
     uint32_t *a = mo_heap_list(1000), *b = mo_heap_list(50000);
