@@ -115,7 +115,7 @@ static size_t take_from_locked(struct mo_bin *b, struct mo_slab *slab, unsigned 
         }
         slab->free[w] = left;
     }
-    if (MO_HOLES && mo_unlikely(slab->hollow != 0))
+    if (!MO_SMALL && mo_unlikely(slab->hollow != 0))
         mo_slab_fills_hollow(slab, k, got);
     slab->free_count = (uint16_t)(slab->free_count - got);
     mo_holes_gain(k, slab->free_count - was_free, 0);

@@ -11,12 +11,8 @@ struct mo_run {
     uint32_t first, count;
 };
 
-/* From this stride on the pages of free slots between others are given back: smaller ones seldom free a whole page.
- * Never with MO_SMALL, for less text: freed chunks of 8 KiB or more give theirs back at once there. */
-enum { MO_HOLES = !MO_SMALL, MO_HOLE_STRIDE = 1024 };
-
-/* Bytes in all shards, without those whose pages have been given back: of open slabs; of those of them that are wholly
- * free; of the free slots of the others, of MO_HOLE_STRIDE and more. Atomic. */
+/* Bytes in all shards: of open slabs, without free slots whose pages have been given back or never touched; of those of
+ * them that are wholly free; of the free slots of the others that can be given back. Atomic. */
 extern size_t mo_open_bytes, mo_spare_bytes, mo_hole_bytes;
 
 struct mo_bin *mo_bin_place_of(int shard, unsigned class); /* with MO_SMALL: shorter by a call */
@@ -72,17 +68,26 @@ MO_INLINE size_t mo_pages_of(const struct mo_class *k)
     return k != &mo_sealed.classes[MO_CLASS_ZERO] ? k->slab_bytes : 0;
 }
 
+/* Are the pages of the class's free slots given back when others of their slab are in use? Not of slots that are looked
+ * at whole before their reuse: a write after free would be lost. Smaller ones seldom free a page. Never with MO_SMALL,
+ * for less text: freed chunks of 8 KiB or more give theirs back at once there. */
+MO_INLINE bool mo_class_has_holes(const struct mo_class *k)
+{
+    enum { SMALLEST = 1024 };
+    return !MO_SMALL && k->sampled && k->stride >= SMALLEST;
+}
+
 /* Slabs that have others in use get or lose so many free slots of the class, and bytes given back. */
 MO_INLINE void mo_holes_gain(const struct mo_class *k, size_t slots, size_t hollow)
 {
-    if (MO_HOLES && k->stride >= MO_HOLE_STRIDE)
+    if (mo_class_has_holes(k) && (slots | hollow) != 0)
         __atomic_add_fetch(&mo_hole_bytes, slots * k->stride + hollow, __ATOMIC_RELAXED);
 }
 
-/* So many bytes of the slab's free slots are given back now. */
+/* So many bytes of the slab's free slots are with the system now. */
 void mo_slab_set_hollow(struct mo_slab *slab, const struct mo_class *k, size_t bytes);
 
-/* n of the free slots of a slab with pages given back are needed: their part of these comes again. */
+/* n of the free slots of a slab with hollow ones are needed: their part of these comes again. */
 void mo_slab_fills_hollow(struct mo_slab *slab, const struct mo_class *k, size_t n);
 
 /* A slab becomes wholly free, or is no longer. */

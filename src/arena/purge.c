@@ -71,10 +71,16 @@ static size_t holes(void)
     return n > 0 ? (size_t)n : 0;
 }
 
+/* Memory with tags loses them with its pages, and what purge=lazy offers would have to be followed slot by slot. */
 static bool holes_exceed(void)
 {
-    size_t now = holes(), left = mo_min(__atomic_load_n(&holes_left, __ATOMIC_RELAXED), now);
-    __atomic_store_n(&holes_left, left, __ATOMIC_RELAXED);
+    if (MO_SMALL || mo_tagged() || mo_sealed.options.purge == MO_PURGE_LAZY)
+        return false;
+    size_t now = holes(), left = __atomic_load_n(&holes_left, __ATOMIC_RELAXED);
+    if (now < left) {
+        left = now;
+        __atomic_store_n(&holes_left, left, __ATOMIC_RELAXED);
+    }
     return now - left > mo_max(allowed(), mo_max(open_now() / SPARE_SHARE, BLOCK));
 }
 
@@ -84,7 +90,7 @@ bool mo_spares_exceed(void)
     bool many = spare() > most + most / SLACK;
     if (mo_sealed.options.purge == MO_PURGE_DELAY)
         return many && is_due();
-    return many || (MO_HOLES && holes_exceed());
+    return many || holes_exceed();
 }
 
 void mo_spares_missed(size_t bytes)
@@ -240,59 +246,81 @@ static void purge_bin(int shard, unsigned class, bool single, size_t most)
     } while (n == RUNS && given > 0);
 }
 
-/* Gives back the whole pages of the free slots between others. The page where they begin stays: their first byte may be
- * the fence of the chunk before. False: the kernel would not. */
-static bool punch_locked(struct mo_slab *slab, const struct mo_class *k)
+/* Is slot i the shard's? The bitmap alone may have been written to, and a slot's contents would go without a trace. */
+static bool is_free_slot_locked(struct mo_bin *b, const struct mo_slab *slab, const struct mo_class *k, unsigned i)
+{
+    uintptr_t slot = slab->base + MO_HEADER + (size_t)i * k->stride;
+    if (i >= slab->introduced || !(slab->free[i / 64] >> (i % 64) & 1))
+        return false;
+    if (mo_unlikely((mo_state_load(mo_state_of(mo_granule_of(slot), k, slot)) & (MO_STATE_LIVE | MO_STATE_OWNER)) !=
+                    MO_OWNER_SHARD)) {
+        mo_unlock(&b->lock);
+        mo_purge_abandon();
+        mo_report_metadata("free", slot + MO_HEADER, NULL, PTRDIFF_MIN,
+                           "a slab's bitmap and the state of a slot disagree");
+    }
+    return true;
+}
+
+/* Gives back the whole pages of the free slots between others, and adds their bytes. The page where they begin stays:
+ * their first byte may be the fence of the chunk before. False: the kernel has refused, and given nothing so far; one
+ * that refuses some (locked memory) is asked on. */
+static bool punch_locked(struct mo_bin *b, struct mo_slab *slab, const struct mo_class *k, size_t *given)
 {
     const uintptr_t page = mo_sealed.features.page, slots = slab->base + MO_HEADER;
-    size_t given = 0;
-    bool done = true;
-    for (unsigned i = 0; done && i < slab->introduced; i++) {
+    size_t bytes = 0;
+    bool refused = false;
+    for (unsigned i = 0; i < slab->introduced; i++) {
         uintptr_t from = mo_align_up(slots + (size_t)i * k->stride, page);
-        while (i < slab->introduced && (slab->free[i / 64] >> (i % 64) & 1))
+        while (is_free_slot_locked(b, slab, k, i))
             i++;
         uintptr_t to = mo_align_down(slots + (size_t)i * k->stride, page);
         if (to <= from)
             continue;
-        done = mo_os_purge((void *)from, to - from);
-        given += done ? to - from : 0;
+        if (mo_os_purge((void *)from, to - from))
+            bytes += to - from;
+        else
+            refused = true;
     }
-    mo_slab_set_hollow(slab, k, given);
-    return done;
+    mo_slab_set_hollow(slab, k, bytes);
+    if (bytes != 0)
+        __atomic_store_n(&slab->flags, (uint8_t)(slab->flags | MO_SLAB_HOLES), __ATOMIC_RELAXED);
+    *given += bytes;
+    return !refused || *given != 0;
 }
 
-static bool punch_bin(int shard, unsigned class)
+static bool punch_bin(int shard, unsigned class, size_t *given)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
     struct mo_bin *b = mo_bin_of(shard, class);
-    bool done = true;
+    bool goes_on = true;
+    if (__atomic_load_n(&b->open_count, __ATOMIC_RELAXED) == 0)
+        return true;
     mo_lock(&b->lock);
-    for (uint32_t i = b->partial_count; done && i > 0; i--) {
+    for (uint32_t i = b->partial_count; goes_on && i > 0; i--) {
         if (i > b->partial_count)
             continue;
         struct mo_slab *slab = mo_bin_slab(b, b->partial[i - 1], class, shard);
         if (mo_slab_is_empty(slab) || slab->free_count * (size_t)k->stride < k->slab_bytes / HOLES_LEAST + slab->hollow)
             continue;
         mo_bin_check_bitmap(b, slab);
-        done = punch_locked(slab, k);
+        goes_on = punch_locked(b, slab, k, given);
         mo_unlock(&b->lock); /* a system call takes long: it is others' turn */
         mo_lock(&b->lock);
     }
     mo_unlock(&b->lock);
-    return done;
+    return goes_on;
 }
 
-/* Memory with tags loses them with its pages, and what purge=lazy offers would have to be followed slot by slot. */
 static void punch(void)
 {
-    size_t before = holes();
-    bool done = !mo_tagged() && mo_sealed.options.purge != MO_PURGE_LAZY;
-    for (int shard = mo_arena_first(); done && shard < (int)mo_sealed.shard_count; shard++)
-        for (unsigned class = MO_CLASS_FIRST; done && class <= MO_CLASS_LAST; class++)
-            done = mo_sealed.classes[class].stride < MO_HOLE_STRIDE || punch_bin(shard, class);
-    size_t left = holes(), now = allowed();
-    __atomic_store_n(&holes_left, left, __ATOMIC_RELAXED);
-    allow(now - mo_min(now, (before - mo_min(before, left)) / ALLOWANCE_DECAY));
+    bool goes_on = !mo_tagged() && mo_sealed.options.purge != MO_PURGE_LAZY;
+    size_t given = 0, now = allowed();
+    for (int shard = mo_arena_first(); goes_on && shard < (int)mo_sealed.shard_count; shard++)
+        for (unsigned class = MO_CLASS_FIRST; goes_on && class <= MO_CLASS_LAST; class++)
+            goes_on = !mo_class_has_holes(&mo_sealed.classes[class]) || punch_bin(shard, class, &given);
+    __atomic_store_n(&holes_left, holes(), __ATOMIC_RELAXED);
+    allow(now - mo_min(now, given / ALLOWANCE_DECAY));
 }
 
 /* Gives back until the spares are down to `most`: whole blocks first, then single slabs. */
@@ -311,7 +339,7 @@ static void purge_locked(size_t most)
                 purge_bin(shard, class, single != 0, most);
         }
     }
-    if (MO_HOLES && (most == 0 || holes_exceed()))
+    if (!MO_SMALL && (most == 0 || holes_exceed()))
         punch();
     size_t left = spare();
     __atomic_store_n(&stuck, left > most ? left : 0, __ATOMIC_RELAXED);

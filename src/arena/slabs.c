@@ -33,11 +33,13 @@ void mo_bin_loses_spare(struct mo_bin *b, const struct mo_slab *slab, const stru
 
 void mo_bin_enters(struct mo_bin *b, uint32_t number, const struct mo_class *k)
 {
-    const struct mo_slab *slab = &mo_sealed.slabs[number];
+    struct mo_slab *slab = &mo_sealed.slabs[number];
     mo_list_add(b->partial, &b->partial_count, number);
-    b->open_count++;
+    __atomic_store_n(&b->open_count, b->open_count + 1, __ATOMIC_RELAXED); /* purge.c looks without the lock */
     __atomic_add_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
     mo_holes_gain(k, slab->free_count, 0);
+    if (mo_class_has_holes(k) && !(slab->flags & MO_SLAB_FILLED)) /* nothing has been written there */
+        mo_slab_set_hollow(slab, k, slab->free_count * (size_t)k->stride);
     if (mo_slab_is_spare(slab))
         mo_bin_gains_spare(b, slab, k);
 }
@@ -46,10 +48,10 @@ void mo_bin_leaves(struct mo_bin *b, uint32_t number, const struct mo_class *k)
 {
     struct mo_slab *slab = &mo_sealed.slabs[number];
     mo_list_remove(b->partial, &b->partial_count, number);
-    b->open_count--;
+    __atomic_store_n(&b->open_count, b->open_count - 1, __ATOMIC_RELAXED);
     if (mo_slab_is_spare(slab))
         mo_bin_loses_spare(b, slab, k);
-    if (MO_HOLES)
+    if (slab->hollow != 0)
         mo_slab_set_hollow(slab, k, 0);
     __atomic_sub_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
     mo_holes_gain(k, 0u - (size_t)slab->free_count, 0);
@@ -59,7 +61,7 @@ void mo_slab_fills_hollow(struct mo_slab *slab, const struct mo_class *k, size_t
 {
     size_t bytes = slab->hollow * n / slab->free_count;
     mo_slab_set_hollow(slab, k, slab->hollow - bytes);
-    if (slab->shard >= 0)
+    if ((slab->flags & MO_SLAB_HOLES) && slab->shard >= 0)
         mo_spares_missed(bytes);
 }
 

@@ -458,7 +458,8 @@ size_t mo_slabs_close(struct mo_slab *slab, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (!(slab[i].flags & MO_SLAB_OPEN))
             continue;
-        __atomic_store_n(&slab[i].flags, (uint8_t)((slab[i].flags & ~(MO_SLAB_OPEN | MO_SLAB_FILLED)) | MO_SLAB_PURGED),
+        __atomic_store_n(&slab[i].flags,
+                         (uint8_t)((slab[i].flags & ~(MO_SLAB_OPEN | MO_SLAB_FILLED | MO_SLAB_HOLES)) | MO_SLAB_PURGED),
                          __ATOMIC_RELAXED);
         closed++;
     }

@@ -58,6 +58,7 @@ enum mo_slab_flags {
     MO_SLAB_PURGED = 8,  /* has been open before */
     MO_SLAB_LAZY = 16,   /* open and wholly free, its pages the kernel's to take when it needs them */
     MO_SLAB_FILLED = 32, /* its pages were all made present when it was opened */
+    MO_SLAB_HOLES = 64,  /* pages of its free slots have been given back */
 };
 
 enum {
@@ -78,7 +79,7 @@ struct mo_slab {
     uint8_t flags;
     int16_t shard;
     uint32_t next;                /* in its bin's list of all its slabs; 0: none */
-    uint32_t hollow;              /* bytes of its free slots whose pages are with the system, about */
+    uint32_t hollow;              /* bytes of its free slots that are not in memory, about */
     uint64_t free[MO_SLAB_WORDS]; /* 1: the slot is with the shard */
 } __attribute__((aligned(MO_CACHE_LINE)));
 

@@ -88,6 +88,34 @@ Test(options, defaults_read_back)
     }
 }
 
+/* The table's numbers have four bytes: each is what the list says. */
+Test(options, numbers_are_exact)
+{
+#define NUMBERS(...)                                               {__VA_ARGS__},
+#define OPTION_BOOL(name, production, strict, fuzz, embedded, ...) NUMBERS(production, strict, fuzz, embedded)
+#define OPTION_SIZE(name, production, strict, fuzz, embedded, lowest, highest, ...) \
+    NUMBERS(production, strict, fuzz, embedded, lowest, highest)
+#define OPTION_ENUM(name, values, production, strict, fuzz, embedded, ...) NUMBERS(production, strict, fuzz, embedded)
+#define OPTION_TEXT(name, size, ...)                                       NUMBERS(0, 0, 0, 0, 0, (size)-1)
+    static const size_t listed[][MO_PROFILES + 2] = {
+#include "diag/options.def"
+    };
+#undef OPTION_BOOL
+#undef OPTION_SIZE
+#undef OPTION_ENUM
+#undef OPTION_TEXT
+    cr_assert_eq(MO_ARRAY_LEN(listed), mo_option_count);
+    for (size_t i = 0; i < mo_option_count; i++) {
+        const struct mo_option_info *option = &mo_option_table[i];
+        for (int p = 0; p < MO_PROFILES; p++)
+            cr_expect_eq(mo_option_number(option->of_profile[p]), listed[i][p], "%s", mo_option_name(option));
+        if (option->kind == MO_OPTION_BOOL || option->kind == MO_OPTION_ENUM)
+            continue;
+        cr_expect_eq(mo_option_number(option->lowest), listed[i][MO_PROFILES], "%s", mo_option_name(option));
+        cr_expect_eq(mo_option_number(option->highest), listed[i][MO_PROFILES + 1], "%s", mo_option_name(option));
+    }
+}
+
 Test(options, profiles_differ_as_listed)
 {
     struct mo_options production, strict;
