@@ -51,7 +51,7 @@ void mo_bin_leaves(struct mo_bin *b, uint32_t number, const struct mo_class *k)
     __atomic_store_n(&b->open_count, b->open_count - 1, __ATOMIC_RELAXED);
     if (mo_slab_is_spare(slab))
         mo_bin_loses_spare(b, slab, k);
-    if (slab->hollow != 0)
+    if (!MO_SMALL && slab->hollow != 0)
         mo_slab_set_hollow(slab, k, 0);
     __atomic_sub_fetch(&mo_open_bytes, mo_pages_of(k), __ATOMIC_RELAXED);
     mo_holes_gain(k, 0u - (size_t)slab->free_count, 0);

@@ -262,8 +262,8 @@ static uintptr_t take_run(size_t n, struct window **of)
     }
     size_t least = mo_sealed.options.profile == MO_PROFILE_EMBEDDED || direct ? SMALL_WINDOW : FIRST_WINDOW;
     size_t size = mo_max(least, mo_pow2_floor(mo_max(window_bytes / 2, 1)));
-    size_t most =
-        mo_min(mo_pow2_floor(mo_max(window_bytes / WINDOW_SHARE, LARGE_WINDOW)) >> MO_GRANULE_SHIFT, WINDOW_GRANULES);
+    size_t part = MO_SMALL ? 0 : window_bytes / WINDOW_SHARE; /* there they do run out, for little memory */
+    size_t most = mo_min(mo_pow2_floor(mo_max(part, LARGE_WINDOW)) >> MO_GRANULE_SHIFT, WINDOW_GRANULES);
     size = mo_max(mo_min(size, most << MO_GRANULE_SHIFT), n << MO_GRANULE_SHIFT);
     struct window *w = NULL;
     while (w == NULL && size >= n << MO_GRANULE_SHIFT) {
