@@ -194,12 +194,12 @@ static void keep_stderr(void)
 
 static void start_watch(void)
 {
+    if (MO_SMALL)
+        return;
     const char *text;
     size_t path;
     int number = (int)path_of(false, &text, &path);
     struct sigaction now, mine = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    if (MO_SMALL)
-        return;
     watch.owner = exit_output.process;
     if (number != 0 && sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
         (void)sigaction(number, &mine, NULL);

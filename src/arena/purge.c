@@ -72,10 +72,13 @@ static size_t holes(void)
 }
 
 /* Memory with tags loses them with its pages, and what purge=lazy offers would have to be followed slot by slot. */
+static bool gives_holes(void)
+{
+    return !MO_SMALL && !mo_tagged() && mo_sealed.options.purge != MO_PURGE_LAZY;
+}
+
 static bool holes_exceed(void)
 {
-    if (MO_SMALL || mo_tagged() || mo_sealed.options.purge == MO_PURGE_LAZY)
-        return false;
     size_t now = holes(), left = __atomic_load_n(&holes_left, __ATOMIC_RELAXED);
     if (now < left) {
         left = now;
@@ -90,7 +93,7 @@ bool mo_spares_exceed(void)
     bool many = spare() > most + most / SLACK;
     if (mo_sealed.options.purge == MO_PURGE_DELAY)
         return many && is_due();
-    return many || holes_exceed();
+    return many || (gives_holes() && holes_exceed());
 }
 
 void mo_spares_missed(size_t bytes)
@@ -314,7 +317,7 @@ static bool punch_bin(int shard, unsigned class, size_t *given)
 
 static void punch(void)
 {
-    bool goes_on = !mo_tagged() && mo_sealed.options.purge != MO_PURGE_LAZY;
+    bool goes_on = true;
     size_t given = 0, now = allowed();
     for (int shard = mo_arena_first(); goes_on && shard < (int)mo_sealed.shard_count; shard++)
         for (unsigned class = MO_CLASS_FIRST; goes_on && class <= MO_CLASS_LAST; class++)
@@ -339,7 +342,7 @@ static void purge_locked(size_t most)
                 purge_bin(shard, class, single != 0, most);
         }
     }
-    if (!MO_SMALL && (most == 0 || holes_exceed()))
+    if (gives_holes() && (most == 0 || holes_exceed()))
         punch();
     size_t left = spare();
     __atomic_store_n(&stuck, left > most ? left : 0, __ATOMIC_RELAXED);

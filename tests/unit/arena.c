@@ -341,18 +341,6 @@ Test(arena, purged_slabs_fault_and_come_back_zero)
     }
 }
 
-/* Pages of [at, at + size) that are present. */
-static size_t present(uintptr_t at, size_t size)
-{
-    static unsigned char pages[256];
-    size_t page = mo_sealed.features.page, count = 0;
-    cr_assert_leq(size / page, sizeof pages);
-    cr_assert_eq(mincore((void *)at, size, pages), 0);
-    for (size_t i = 0; i < size / page; i++)
-        count += pages[i] & 1;
-    return count;
-}
-
 Test(arena, pages_come_with_their_slots)
 {
     static uintptr_t slots[3 * MO_SLAB_SLOTS];
@@ -360,7 +348,7 @@ Test(arena, pages_come_with_their_slots)
     char *fresh = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(fresh, MAP_FAILED);
     /* Linux 5.14. Emulators say yes and do nothing, or have all pages present. */
-    bool can = madvise(fresh, page, MADV_POPULATE_WRITE) == 0 && present((uintptr_t)fresh, 2 * page) == 1;
+    bool can = madvise(fresh, page, MADV_POPULATE_WRITE) == 0 && pages_present((uintptr_t)fresh, 2 * page) == 1;
     munmap(fresh, 2 * page);
     mo_arena_purge();
     for (unsigned class = MO_CLASS_FIRST; mo_sealed.classes[class].stride <= 512; class++) {
@@ -371,7 +359,7 @@ Test(arena, pages_come_with_their_slots)
             take(0, class, &slots[n++], 1);
         const struct mo_slab *slab = &mo_sealed.slabs[bin(0, class)->last_opened];
         size_t bytes = mo_min(mo_align_up((size_t)slab->introduced * k->stride, page), k->slab_bytes);
-        cr_assert(!can || present(slab->base, bytes) == bytes / page, "class %u", class);
+        cr_assert(!can || pages_present(slab->base, bytes) == bytes / page, "class %u", class);
         mo_arena_put(class, OWNER, slots, n);
     }
 }

@@ -172,6 +172,19 @@ static inline bool all_are(uintptr_t p, size_t n, unsigned char value)
     return true;
 }
 
+/* Whole pages of [p, p + n) that are in memory. */
+static inline size_t pages_present(uintptr_t p, size_t n)
+{
+    static unsigned char pages[64 * 256];
+    size_t page = mo_sealed.features.page, count = 0;
+    uintptr_t first = mo_align_up(p, page), last = mo_align_down(p + n, page);
+    cr_assert_leq((last - first) / page, sizeof pages);
+    cr_assert_eq(mincore((void *)first, last - first, pages), 0);
+    for (size_t i = 0; i < (last - first) / page; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
 /* A small generator of repeatable numbers (xorshift64); *state is not 0. */
 static inline uint64_t next_number(uint64_t *state)
 {

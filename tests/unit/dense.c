@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "child.h"
 #include "front/big.h"
@@ -17,19 +16,6 @@ static void set_up(void)
 TestSuite(dense, .init = set_up);
 
 enum { MIB = 1 << 20 };
-
-/* Pages of the chunk that are present. */
-static size_t present(const void *p, size_t n)
-{
-    static unsigned char pages[64 * 256];
-    size_t page = mo_sealed.features.page, count = 0;
-    uintptr_t first = mo_align_up((uintptr_t)p, page), last = mo_align_down((uintptr_t)p + n, page);
-    cr_assert_leq((last - first) / page, sizeof pages);
-    cr_assert_eq(mincore((void *)first, last - first, pages), 0);
-    for (size_t i = 0; i < (last - first) / page; i++)
-        count += pages[i] & 1;
-    return count;
-}
 
 /* Takes and frees a chunk of n bytes, of which the first `part` in 16 are written. */
 static void use(size_t n, size_t part)
@@ -46,7 +32,7 @@ static size_t present_after(size_t n, size_t uses, size_t part)
         use(n, part);
     char *p = mo_allocate(n, MO_ORIGIN_MALLOC);
     cr_assert_not_null(p);
-    size_t count = present(p, n);
+    size_t count = pages_present((uintptr_t)p, n);
     mo_release(p, MO_ORIGIN_MALLOC);
     return count;
 }
