@@ -15,6 +15,8 @@
 
 enum {
     SCAN_BYTES = 16384, /* looked through at most */
+    SKIP_BYTES = 65536, /* of a frame below the stack that it has overflowed, at most */
+    SMALLEST_PAGE = 4096,
     STEPS_MOST = 64,    /* frames followed at most: those of moat are not shown */
     MAIN_STACK = 64 << 20
 };
@@ -64,9 +66,11 @@ static void push(struct mo_stack *s, uintptr_t pc)
 static void scan(struct mo_stack *s, struct mo_unwind_memory *m, uintptr_t sp)
 {
     uintptr_t word;
-    if (sp > UINTPTR_MAX - 2 * SCAN_BYTES)
+    if (sp > UINTPTR_MAX - SKIP_BYTES - 2 * SCAN_BYTES)
         return; /* what a context says may be nonsense */
     sp = mo_align_up(sp, sizeof(uintptr_t));
+    for (uintptr_t last = sp + SKIP_BYTES; sp < last && !mo_unwind_load(m, sp, &word);)
+        sp = mo_align_down(sp, SMALLEST_PAGE) + SMALLEST_PAGE;
     uintptr_t end = mo_min(stack_end(sp), sp + SCAN_BYTES);
     s->guessed = true;
     for (uintptr_t at = sp; at < end && s->count < s->most && mo_unwind_load(m, at, &word); at += sizeof word)

@@ -163,6 +163,24 @@ Test(os_stack, of_a_stack_that_has_overflowed)
     cr_expect_eq(c.code, 0, "signal %d", c.signal);
 }
 
+#ifdef __x86_64__
+/* The same where no table says how far the frame goes: its callers are looked for above pages that are not there. */
+Test(os_stack, of_an_overflow_that_is_guessed)
+{
+    enum { CLOSED = 65536, BELOW = 40000 };
+    char *p = mmap(NULL, 2 * CLOSED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert(p != MAP_FAILED && mprotect(p, CLOSED, PROT_NONE) == 0);
+    (void)descend(LEVELS - 1, take);
+    memcpy(p + CLOSED + 1024, returns, LEVELS * sizeof returns[0]);
+    ucontext_t u = {0};
+    u.uc_mcontext.gregs[REG_RIP] = 16;
+    u.uc_mcontext.gregs[REG_RSP] = (greg_t)(uintptr_t)(p + CLOSED - BELOW);
+    mo_stack_of_context(&taken, &u);
+    cr_expect(taken.guessed && taken.count == LEVELS + 1 && holds_returns(&taken), "%u frames", (unsigned)taken.count);
+    cr_assert_eq(munmap(p, 2 * CLOSED), 0);
+}
+#endif
+
 #ifdef __GLIBC__ /* musl has no makecontext */
 static ucontext_t back, there;
 static bool there_was_found;
