@@ -17,7 +17,7 @@ enum {
     SCAN_BYTES = 16384, /* looked through at most */
     SKIP_BYTES = 65536, /* of a frame below the stack that it has overflowed, at most */
     SMALLEST_PAGE = 4096,
-    STEPS_MOST = 64,    /* frames followed at most: those of moat are not shown */
+    STEPS_MOST = 64, /* frames followed at most: those of moat are not shown */
     MAIN_STACK = 64 << 20
 };
 
@@ -166,8 +166,13 @@ static struct mo_frame interrupted(const ucontext_t *u)
 #else
     const mcontext_t *regs = u->uc_regs;
 #endif
-    f.pc = (uintptr_t)regs->gregs[NIP];
-    f.reg[MO_REG_SP] = (uintptr_t)regs->gregs[R1];
+    /* The kernel has put them into the same struct; a pointer out of it is somebody's lie. */
+    if ((uintptr_t)regs - (uintptr_t)u <= sizeof *u - sizeof regs->gregs && (uintptr_t)regs % sizeof(uintptr_t) == 0) {
+        f.pc = (uintptr_t)regs->gregs[NIP];
+        f.reg[MO_REG_SP] = (uintptr_t)regs->gregs[R1];
+    } else {
+        f.reg[MO_REG_SP] = UINTPTR_MAX;
+    }
 #else
     (void)u;
     f.reg[MO_REG_SP] = UINTPTR_MAX;
