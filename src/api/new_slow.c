@@ -22,7 +22,7 @@ extern void throw_bad_alloc_libcxx(void) __asm__("_ZNSt3__117__throw_bad_allocEv
  * Only finds what is loaded already. */
 static void *find_in_runtime(const char *name)
 {
-    static const char *const runtimes[] = {"libstdc++.so.6", "libc++.so.1", "libc++_shared.so"};
+    static const char runtimes[][sizeof "libc++_shared.so"] = {"libstdc++.so.6", "libc++.so.1", "libc++_shared.so"};
     if (dlopen == NULL || dlsym == NULL)
         return NULL;
     for (size_t i = 0; i < MO_ARRAY_LEN(runtimes); i++) {

@@ -303,7 +303,7 @@ void mo_out_of_memory(void)
 void mo_report_access(enum mo_access_bug bug, enum mo_access access, uintptr_t address,
                       const struct mo_report_chunk *chunk, const char *detail, const void *ucontext)
 {
-    static const char *const actions[] = {"an access", "a read", "a write"};
+    static const char actions[][sizeof "an access"] = {"an access", "a read", "a write"};
     static struct mo_stack stack;
     struct mo_case c = {.violation = MO_FAULT_OVERFLOW + (unsigned)bug,
                         .access = access,

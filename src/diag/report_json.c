@@ -130,7 +130,7 @@ static void message(struct mo_text *t, const struct mo_case *c)
 
 void mo_form_json(struct mo_text *t, const struct mo_case *c)
 {
-    static const char *const accesses[] = {"unknown", "read", "write"};
+    static const char accesses[][sizeof "unknown"] = {"unknown", "read", "write"};
     mo_text_string(t, "{\"moat\":\"" MO_STR(MOAT_VERSION_MAJOR) "." MO_STR(MOAT_VERSION_MINOR) "." MO_STR(
                           MOAT_VERSION_PATCH) "\",\"schema\":1,\"process\":");
     mo_text_decimal(t, c->process);

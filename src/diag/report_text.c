@@ -3,50 +3,61 @@
 
 #include "diag/report_form.h"
 
-/* The parts of mo_case_part in their order, each with its end: one pointer for the loader to write, not five. The last
- * two are not shown with MO_SMALL. */
+/* The parts of mo_case_part in their order, each with its end. The last two are not shown with MO_SMALL. */
 #ifdef MO_BUILD_SMALL
 #define TEXTS(name, finding, ending, usually, next) name "\0" finding "\0" ending
 #else
 #define TEXTS(name, finding, ending, usually, next) name "\0" finding "\0" ending "\0" usually "\0" next
 #endif
-static const char *const violations[] = {
-    [MO_DOUBLE_FREE] =
-        TEXTS("double-free", "found a second free of chunk", "",
-              "two parts of the program both believe they own it, or an error path frees it again",
-              "'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and freed before"),
-    [MO_BAD_FREE] =
-        TEXTS("bad-free", "of", ", which is not the start of a chunk",
-              "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator",
-              "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's"),
-    [MO_OVERFLOW] = TEXTS("heap-buffer-overflow", "found bytes changed past the end of chunk", "",
-                          "a copy or loop wrote more than was asked for; the write came earlier than this report", ""),
-    [MO_UNDERFLOW] = TEXTS("heap-buffer-overflow", "found a changed header before chunk", "",
-                           "a write before the chunk's start, or past the end of the one before it", ""),
-    [MO_WRITE_AFTER_FREE] = TEXTS("heap-use-after-free", "found bytes changed in the freed chunk", "",
-                                  "a pointer was kept and written through after its chunk was freed", ""),
-    [MO_MISMATCH] =
-        TEXTS("alloc-dealloc-mismatch", "of", ", which was allocated in another way",
-              "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment",
-              "release it by the routine that belongs to the one that allocated it"),
-    [MO_METADATA] = TEXTS("heap-metadata-corruption", "found moat's own tables changed at", "",
-                          "a write through a wild pointer, an attack, or a bug in moat",
-                          "keep the core file; if the program is innocent, report it as SECURITY.md says"),
-    [MO_PANIC] = TEXTS("panic", "", "", "a bug in moat, or no memory where it cannot go on without",
-                       "'moat doctor' shows what this system gives"),
-    [MO_NO_MEMORY] = TEXTS("out-of-memory", "", "", "a length taken from the input, or a leak",
-                           "the stack is that of the allocation"),
-    [MO_FAULT_OVERFLOW] = TEXTS("heap-buffer-overflow", "at", ", outside of its chunk",
-                                "an index or a copy went past the chunk's end, or before its start", ""),
-    [MO_FAULT_AFTER_FREE] = TEXTS("heap-use-after-free", "at", ", in a freed chunk",
-                                  "a pointer was kept and used after its chunk was freed", ""),
-    [MO_FAULT_WILD] = TEXTS("wild-access", "at", ", where there is no chunk",
-                            "a pointer that was never set, was overwritten, or outlived its memory", ""),
+#define VIOLATIONS(X)                                                                                      \
+    X(MO_DOUBLE_FREE, "double-free", "found a second free of chunk", "",                                   \
+      "two parts of the program both believe they own it, or an error path frees it again",                \
+      "'moat run -o sample_rate=1,sample_slots=65536' shows where it was allocated and freed before")      \
+    X(MO_BAD_FREE, "bad-free", "of", ", which is not the start of a chunk",                                \
+      "a pointer to the stack, to a global or into the middle of a chunk, or one from another allocator",  \
+      "a debugger shows where the pointer came from; 'moat options foreign' if it is another allocator's") \
+    X(MO_OVERFLOW, "heap-buffer-overflow", "found bytes changed past the end of chunk", "",                \
+      "a copy or loop wrote more than was asked for; the write came earlier than this report", "")         \
+    X(MO_UNDERFLOW, "heap-buffer-overflow", "found a changed header before chunk", "",                     \
+      "a write before the chunk's start, or past the end of the one before it", "")                        \
+    X(MO_WRITE_AFTER_FREE, "heap-use-after-free", "found bytes changed in the freed chunk", "",            \
+      "a pointer was kept and written through after its chunk was freed", "")                              \
+    X(MO_MISMATCH, "alloc-dealloc-mismatch", "of", ", which was allocated in another way",                 \
+      "new with free, malloc with delete, new[] with delete, or delete with a wrong size or alignment",    \
+      "release it by the routine that belongs to the one that allocated it")                               \
+    X(MO_METADATA, "heap-metadata-corruption", "found moat's own tables changed at", "",                   \
+      "a write through a wild pointer, an attack, or a bug in moat",                                       \
+      "keep the core file; if the program is innocent, report it as SECURITY.md says")                     \
+    X(MO_PANIC, "panic", "", "", "a bug in moat, or no memory where it cannot go on without",              \
+      "'moat doctor' shows what this system gives")                                                        \
+    X(MO_NO_MEMORY, "out-of-memory", "", "", "a length taken from the input, or a leak",                   \
+      "the stack is that of the allocation")                                                               \
+    X(MO_FAULT_OVERFLOW, "heap-buffer-overflow", "at", ", outside of its chunk",                           \
+      "an index or a copy went past the chunk's end, or before its start", "")                             \
+    X(MO_FAULT_AFTER_FREE, "heap-use-after-free", "at", ", in a freed chunk",                              \
+      "a pointer was kept and used after its chunk was freed", "")                                         \
+    X(MO_FAULT_WILD, "wild-access", "at", ", where there is no chunk",                                     \
+      "a pointer that was never set, was overwritten, or outlived its memory", "")
+
+/* Places in one text, as a pointer takes the loader a relocation of 24 bytes. */
+static const struct violations {
+#define X(violation, ...) char violation[sizeof(TEXTS(__VA_ARGS__))];
+    VIOLATIONS(X)
+#undef X
+} violations = {
+#define X(violation, ...) TEXTS(__VA_ARGS__),
+    VIOLATIONS(X)
+#undef X
+};
+static const uint16_t places[] = {
+#define X(violation, ...) [violation] = offsetof(struct violations, violation),
+    VIOLATIONS(X)
+#undef X
 };
 
 const char *mo_case_text(const struct mo_case *c, enum mo_case_part part)
 {
-    const char *text = violations[c->violation];
+    const char *text = (const char *)&violations + places[c->violation];
     for (; part > 0; part--)
         text += strlen(text) + 1;
     return text;

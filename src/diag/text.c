@@ -9,16 +9,21 @@ void mo_text_string(struct mo_text *t, const char *s)
         *t->at++ = *s++;
 }
 
-void mo_text_decimal(struct mo_text *t, uint64_t v)
+static MO_COLD void number(struct mo_text *t, uint64_t v, unsigned base)
 {
-    char digits[21]; /* 2^64 has 20, and the final 0 */
+    char digits[21]; /* 2^64 has 20 decimal ones, and the final 0 */
     char *first = digits + sizeof digits - 1;
     *first = '\0';
     do {
-        *--first = (char)('0' + v % 10);
-        v /= 10;
+        *--first = "0123456789abcdef"[v % base];
+        v /= base;
     } while (v != 0);
     mo_text_string(t, first);
+}
+
+void mo_text_decimal(struct mo_text *t, uint64_t v)
+{
+    number(t, v, 10);
 }
 
 void mo_text_signed(struct mo_text *t, int64_t v)
@@ -31,13 +36,6 @@ void mo_text_signed(struct mo_text *t, int64_t v)
 
 void mo_text_hex(struct mo_text *t, uint64_t v)
 {
-    char digits[17];
-    char *first = digits + sizeof digits - 1;
-    *first = '\0';
-    do {
-        *--first = "0123456789abcdef"[v & 15];
-        v >>= 4;
-    } while (v != 0);
     mo_text_string(t, "0x");
-    mo_text_string(t, first);
+    number(t, v, 16);
 }

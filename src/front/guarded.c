@@ -64,8 +64,8 @@ static uintptr_t changed_byte(const struct mo_pool_slot *g)
 
 void mo_guarded_describe(const struct mo_pool_slot *g, struct mo_report_chunk *chunk)
 {
-    static const char *const states[] = {"never allocated, sampled", "live, sampled", "being freed, sampled",
-                                         "freed, sampled"};
+    static const char states[][sizeof "never allocated, sampled"] = {"never allocated, sampled", "live, sampled",
+                                                                     "being freed, sampled", "freed, sampled"};
     *chunk = (struct mo_report_chunk){.address = g->p,
                                       .requested = g->n,
                                       .slot = g->open_size,

@@ -4,13 +4,13 @@
 
 const char *mo_origin_name(enum mo_origin origin)
 {
-    static const char *const names[] = {"malloc", "new", "new[]", "moat_heap_malloc"};
+    static const char names[][sizeof "moat_heap_malloc"] = {"malloc", "new", "new[]", "moat_heap_malloc"};
     return (size_t)origin < MO_ARRAY_LEN(names) ? names[origin] : "nobody";
 }
 
 const char *mo_origin_release_name(enum mo_origin origin)
 {
-    static const char *const names[] = {"free", "delete", "delete[]", "free"};
+    static const char names[][sizeof "delete[]"] = {"free", "delete", "delete[]", "free"};
     return (size_t)origin < MO_ARRAY_LEN(names) ? names[origin] : "nobody";
 }
 
