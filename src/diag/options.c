@@ -82,14 +82,6 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static bool is_word(const char *text, size_t n, const char *word)
-{
-    size_t i = 0;
-    while (i < n && word[i] != '\0' && lower(text[i]) == word[i])
-        i++;
-    return i == n && word[i] == '\0';
-}
-
 static bool name_is(const struct word *w, const char *name)
 {
     return strlen(name) == w->name_size && memcmp(name, w->name, w->name_size) == 0;
@@ -194,23 +186,12 @@ bool mo_option_read(const struct mo_option_info *option, const char *text, size_
     return true;
 }
 
-/* The index of the profile that w's value names, or MO_PROFILES. */
-static size_t read_profile(const struct word *w)
-{
-    size_t p = 0;
-    while (p < MO_PROFILES && (w->value == NULL || !is_word(w->value, w->value_size, mo_profile_names[p])))
-        p++;
-    return p;
-}
-
 /* Appends what the user wrote: not more than fits a line, and nothing that a terminal would obey. */
 static void quote(struct mo_text *t, const char *s, size_t n)
 {
     enum { LONGEST = 48 };
-    for (size_t i = 0; i < n && i < LONGEST; i++) {
-        char one[2] = {s[i] >= ' ' && s[i] <= '~' ? s[i] : '?', '\0'};
-        mo_text_string(t, one);
-    }
+    for (size_t i = 0; i < n && i < LONGEST && t->at < t->end; i++)
+        *t->at++ = s[i] >= ' ' && s[i] <= '~' ? s[i] : '?';
     if (n > LONGEST)
         mo_text_string(t, "...");
 }
@@ -251,25 +232,17 @@ static MO_COLD void complain_name(struct source *s, const struct word *w)
     complain(s, line, &t);
 }
 
-/* What may stand there, and what does; option NULL: the profile. */
+/* What may stand there, and what does. */
 static void tell_allowed(struct mo_text *t, const struct mo_option_info *option, const size_t *holds)
 {
-    if (option != NULL) {
-        mo_option_text_allowed(t, option);
-        mo_text_string(t, "; ");
-        if (option->kind != MO_OPTION_TEXT)
-            mo_option_text_value(t, option, *holds);
-        else if (*(const char *)holds == '\0')
-            mo_text_string(t, "none");
-        else
-            quote(t, (const char *)holds, strlen((const char *)holds));
-    } else {
-        for (size_t p = 0; p < MO_PROFILES; p++) {
-            mo_text_string(t, mo_profile_names[p]);
-            mo_text_string(t, p + 1 < MO_PROFILES ? ", " : "; ");
-        }
-        mo_text_string(t, mo_profile_names[*holds]);
-    }
+    mo_option_text_allowed(t, option);
+    mo_text_string(t, "; ");
+    if (option->kind != MO_OPTION_TEXT)
+        mo_option_text_value(t, option, *holds);
+    else if (*(const char *)holds == '\0')
+        mo_text_string(t, "none");
+    else
+        quote(t, (const char *)holds, strlen((const char *)holds));
     mo_text_string(t, " holds.");
 }
 
@@ -332,8 +305,9 @@ static void apply(struct mo_options *o, const struct word *w, struct source *s)
 {
     if (name_is(w, "profile")) {
         /* Applied by the caller before any source, see mo_options_profile; here it is only checked. */
-        if (read_profile(w) == MO_PROFILES)
-            complain_value(s, w, NULL, &o->profile);
+        size_t p;
+        if (!mo_option_read(&mo_option_profile, w->value, w->value_size, &p))
+            complain_value(s, w, &mo_option_profile, &o->profile);
         return;
     }
     const struct mo_option_info *option = mo_option_find(w->name, w->name_size);
@@ -357,11 +331,10 @@ unsigned mo_options_parse(struct mo_options *o, const char *text, const char *so
 enum mo_profile mo_options_profile(const char *text, enum mo_profile none)
 {
     struct word w;
-    while (next_word(&text, &w)) {
-        size_t p = name_is(&w, "profile") ? read_profile(&w) : (size_t)MO_PROFILES;
-        if (p < MO_PROFILES)
+    size_t p;
+    while (next_word(&text, &w))
+        if (name_is(&w, "profile") && mo_option_read(&mo_option_profile, w.value, w.value_size, &p))
             none = (enum mo_profile)p;
-    }
     return none;
 }
 

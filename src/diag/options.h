@@ -59,9 +59,10 @@ struct mo_options {
 
 /* What an option may be; the table is made from options.def, whose help and cost only the command `moat` has. */
 enum mo_option_kind { MO_OPTION_BOOL, MO_OPTION_COUNT, MO_OPTION_BYTES, MO_OPTION_ENUM, MO_OPTION_TEXT };
-/* A number in four bytes: one of 26 bits, shifted by 5 bits, less 1 with the last bit. */
+/* A number in two bytes: the first 9 bits, times a power of four that the last 5 bits say, or of ten with the 11th bit;
+ * less 1 with the 10th. */
 struct mo_option_number {
-    uint32_t packed;
+    uint16_t packed;
 };
 /* Without pointers: what the loader does not have to write to stays in pages that all processes share. */
 struct mo_option_info {
@@ -72,11 +73,9 @@ struct mo_option_info {
     uint8_t kind;                                    /* enum mo_option_kind */
 };
 extern const struct mo_option_info mo_option_table[];
+extern const struct mo_option_info mo_option_profile; /* as an option; it has no name and no defaults */
 
-MO_INLINE size_t mo_option_number(struct mo_option_number n)
-{
-    return (size_t)(((uint64_t)(n.packed >> 6) << (n.packed >> 1 & 31)) - (n.packed & 1));
-}
+size_t mo_option_number(struct mo_option_number n);
 
 const char *mo_option_name(const struct mo_option_info *option);
 
@@ -84,7 +83,7 @@ const char *mo_option_name(const struct mo_option_info *option);
 const char *mo_option_values(const struct mo_option_info *option);
 
 extern const size_t mo_option_count;
-extern const char *const mo_profile_names[MO_PROFILES];
+extern const char mo_profile_names[MO_PROFILES][sizeof "production"];
 
 /* Where a complaint about a bad word goes: one line of text without newline. */
 typedef void mo_option_complain(const char *line, size_t n);
