@@ -40,7 +40,7 @@ void mo_bin_check_bitmap(struct mo_bin *b, const struct mo_slab *slab)
     mo_unlock(&b->lock);
     mo_purge_abandon();
     mo_report_metadata("malloc", (uintptr_t)slab, NULL, PTRDIFF_MIN,
-                       "a slab's count of free slots and its bitmap disagree");
+                       "a slab's bitmap and its count of free slots disagree");
 }
 
 static uint32_t number_of(const struct mo_slab *slab)

@@ -217,7 +217,7 @@ static MO_COLD void complain_name(struct source *s, const struct word *w)
     char line[MO_OPTION_LINE_MAX];
     struct mo_text t;
     start_line(&t, line, s);
-    const char *nearest = MO_SMALL ? NULL : mo_option_nearest(w->name, w->name_size);
+    const char *nearest = mo_option_nearest(w->name, w->name_size);
     mo_text_string(&t, "unknown option '");
     quote(&t, w->name, w->name_size);
     mo_text_string(&t, "'");
@@ -257,12 +257,8 @@ static MO_COLD void complain_value(struct source *s, const struct word *w, const
         mo_text_string(&t, "=");
         quote(&t, w->value, w->value_size);
     }
-    if (MO_SMALL) {
-        mo_text_string(&t, " is ignored. See 'moat options'.");
-    } else {
-        mo_text_string(&t, w->value != NULL ? ": allowed are " : " has no value: allowed are ");
-        tell_allowed(&t, option, holds);
-    }
+    mo_text_string(&t, w->value != NULL ? ": allowed are " : " has no value: allowed are ");
+    tell_allowed(&t, option, holds);
     complain(s, line, &t);
 }
 

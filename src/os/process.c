@@ -64,7 +64,7 @@ static bool have_tags(void)
 static bool is_terminal(int fd)
 {
     struct termios t;
-    return ioctl(fd, TCGETS, &t) == 0;
+    return syscall(SYS_ioctl, fd, TCGETS, &t) == 0;
 }
 
 void mo_os_start(struct mo_os_features *f)
@@ -75,7 +75,8 @@ void mo_os_start(struct mo_os_features *f)
 
     f->page = mo_os_page_size();
     f->terminal = is_terminal(STDERR_FILENO);
-    mo_stack_start();
+    if (!MO_SMALL)
+        mo_stack_start();
     f->guard_install = mo_os_probe_guards();
     f->mseal = mo_os_probe_seal();
     f->wipe_on_fork = mo_os_probe_wipe();
