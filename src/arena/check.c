@@ -1,5 +1,6 @@
 /* Looking at shards from outside: keeping a slab open for a while, and whether all that describes slabs agrees. */
 #include "arena/bin.h"
+#include "mem/classes.h"
 
 static struct mo_bin *bin_of(const struct mo_slab *slab)
 {
@@ -108,6 +109,8 @@ void mo_arena_check(const char *action)
         return;
     for (int shard = mo_arena_first(); shard < (int)mo_sealed.shard_count; shard++) {
         for (unsigned class = MO_CLASS_FIRST; class < MO_CLASSES; class++) {
+            if (!mo_class_is_used(class))
+                continue; /* nor are the pages of such bins touched */
             struct mo_bin *b = mo_bin_of(shard, class);
             struct sums sums = {0};
             if (!mo_lock_patiently(&b->lock))

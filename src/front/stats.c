@@ -8,6 +8,7 @@
 #include "front/check.h"
 #include "front/front.h"
 #include "guard/pool.h"
+#include "mem/classes.h"
 #include "mem/large.h"
 #include "moat/moat.h"
 
@@ -19,6 +20,8 @@ static void add_bin(struct bins *s, int shard, unsigned class)
 {
     const struct mo_class *k = &mo_sealed.classes[class];
     struct mo_bin *b = mo_bin_of(shard, class);
+    if (!mo_class_is_used(class))
+        return;                              /* its bin's page is not touched either */
     bool held = mo_lock_patiently(&b->lock); /* a handler of this thread's may exit in the middle of a malloc */
     size_t taken = b->taken, open = b->open_count;
     s->purged += b->purged;

@@ -136,26 +136,37 @@ Test(check, ready_slots)
     }
 }
 
+/* Two of n chunks that share a slab: the second one's index in *other; n: there are none. */
+static size_t neighbours(uint8_t *const *p, size_t n, size_t *other)
+{
+    struct mo_place one = {0}, two = {0};
+    for (size_t i = 0; i < n; i++)
+        for (*other = i + 1; *other < n; ++*other)
+            if (mo_heap_locate((uintptr_t)p[i], &one) && mo_heap_locate((uintptr_t)p[*other], &two) &&
+                one.slab == two.slab)
+                return i;
+    return n;
+}
+
 Test(check, slots_with_their_shard)
 {
     for (size_t i = 0; i < MO_ARRAY_LEN(sizes); i++) {
         uint8_t *p[40];
-        struct mo_place place = {0}, other = {0};
-        size_t found = MO_ARRAY_LEN(p);
+        struct mo_place place = {0};
+        size_t found;
         for (size_t k = 0; k < MO_ARRAY_LEN(p); k++)
             p[k] = take(sizes[i]);
         cr_assert(mo_heap_locate((uintptr_t)p[0], &place));
         if (mo_sealed.classes[place.slab->class].slots == 1)
-            continue; /* what is free there is a free slab */
-        for (size_t k = 1; k < MO_ARRAY_LEN(p); k++) {
-            mo_release(p[k], MO_ORIGIN_MALLOC);
-            if (mo_heap_locate((uintptr_t)p[k], &other) && other.slab == place.slab)
-                found = k; /* p[0] keeps its slab open */
-        }
+            continue;                                         /* what is free there is a free slab */
+        size_t kept = neighbours(p, MO_ARRAY_LEN(p), &found); /* it keeps the slab open */
+        cr_assert_lt(kept, MO_ARRAY_LEN(p), "size %zu", sizes[i]);
+        for (size_t k = 0; k < MO_ARRAY_LEN(p); k++)
+            if (k != kept)
+                mo_release(p[k], MO_ORIGIN_MALLOC);
         mo_thread_drain(mo_thread_cache());
-        cr_assert_lt(found, MO_ARRAY_LEN(p), "size %zu", sizes[i]);
         expect_found(p[found] + sizes[i] / 2, "heap-use-after-free");
-        mo_release(p[0], MO_ORIGIN_MALLOC);
+        mo_release(p[kept], MO_ORIGIN_MALLOC);
     }
 }
 
@@ -378,3 +389,20 @@ Test(check, tables)
                   "change %zu: signal %d: %s", i, c.signal, c.text);
     }
 }
+
+#ifdef MO_BUILD_SMALL
+/* Of classes without requests, which share a page with nothing. */
+Test(check, touches_no_bin_that_has_no_use)
+{
+    struct moat_stats stats;
+    uintptr_t page = mo_sealed.features.page;
+    uintptr_t last = mo_align_down((uintptr_t)&mo_sealed.shards[0].bins[MO_CLASSES - 1], page);
+    cr_assert_eq(mo_sealed.shard_count, 1);
+    cr_assert_geq(last, (uintptr_t)&mo_sealed.shards[0].bins[MO_BINS_USED]);
+    (void)take(24);
+    cr_expect_gt(mo_check_heap("look"), 0);
+    cr_assert_eq(moat_stats(&stats, sizeof stats), 0);
+    cr_expect_gt(stats.live_count, 0);
+    cr_expect_eq(pages_present(last, page), 0);
+}
+#endif
