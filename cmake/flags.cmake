@@ -95,6 +95,11 @@ set(MOAT_LINK_OPTIONS
     $<$<NOT:$<BOOL:${MOAT_SANITIZE}>>:LINKER:-z,defs> # clang gives a sanitizer's names to programs alone
     LINKER:--version-script=${PROJECT_SOURCE_DIR}/src/api/exports.map)
 
+# For cmake/order.ld: what a page fault makes resident. With little memory the two mappings more are not worth it.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$" AND NOT MOAT_SMALL)
+    list(APPEND MOAT_LINK_OPTIONS LINKER:-z,max-page-size=65536)
+endif()
+
 if(MOAT_SMALL)
     # Of what Cortex-A53's erratum 843419 asks for the part that is no code: its other part is rounded up to 4 KiB.
     include(CheckLinkerFlag)

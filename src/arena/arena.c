@@ -58,7 +58,7 @@ static bool has_room(const struct mo_slab *slab, const struct mo_class *k)
 MO_INLINE void hand_over_locked(struct mo_bin *b, uintptr_t slot, uint16_t *word, unsigned owner)
 {
     unsigned state = mo_state_load(word);
-    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != MO_OWNER_SHARD)) {
+    if (mo_unlikely(!mo_state_is_free(state, MO_OWNER_SHARD))) {
         mo_unlock(&b->lock);
         mo_report_double_free(
             "malloc", slot + MO_HEADER, NULL, PTRDIFF_MIN,
@@ -158,7 +158,7 @@ MO_INLINE void put_one_locked(struct mo_bin *b, struct mo_slab *slab, unsigned i
     const struct mo_class *k = &mo_sealed.classes[slab->class];
     uint64_t bit = (uint64_t)1 << (index % 64);
     unsigned state = mo_state_load(word), count = slab->free_count;
-    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner || (slab->free[index / 64] & bit) != 0)) {
+    if (mo_unlikely(!mo_state_is_free(state, owner) || (slab->free[index / 64] & bit) != 0)) {
         mo_unlock(&b->lock);
         mo_report_double_free(
             "free", slab->base + 2 * MO_HEADER + (size_t)index * k->stride, NULL, PTRDIFF_MIN,

@@ -54,7 +54,7 @@ static const char *slab_fault_locked(const struct mo_bin *b, const struct mo_sla
         free += is_free;
         if (!mo_heap_find(slot, &place) || place.slab != slab || place.slot != slot)
             return "a slab's description and the table of addresses disagree";
-        if (is_free != ((place.seen & (MO_STATE_LIVE | MO_STATE_OWNER)) == MO_OWNER_SHARD))
+        if (is_free != mo_state_is_free(place.seen, MO_OWNER_SHARD))
             return "a slab's bitmap and the state of a slot disagree";
     }
     bool listed = is_partial_locked(b, slab);

@@ -255,8 +255,8 @@ static bool is_free_slot_locked(struct mo_bin *b, const struct mo_slab *slab, co
     uintptr_t slot = slab->base + MO_HEADER + (size_t)i * k->stride;
     if (i >= slab->introduced || !(slab->free[i / 64] >> (i % 64) & 1))
         return false;
-    if (mo_unlikely((mo_state_load(mo_state_of(mo_granule_of(slot), k, slot)) & (MO_STATE_LIVE | MO_STATE_OWNER)) !=
-                    MO_OWNER_SHARD)) {
+    unsigned state = mo_state_load(mo_state_of(mo_granule_of(slot), k, slot));
+    if (mo_unlikely(!mo_state_is_free(state, MO_OWNER_SHARD))) {
         mo_unlock(&b->lock);
         mo_purge_abandon();
         mo_report_metadata("free", slot + MO_HEADER, NULL, PTRDIFF_MIN,

@@ -206,8 +206,8 @@ static void check_listed(const struct mo_cache *c, unsigned class, uint32_t from
         if (hold != MO_HELD)
             continue;
         unsigned state = load_state(place.state);
-        bool good = (state & (MO_STATE_LIVE | MO_STATE_OWNER)) != c->owner ||
-                    looks_good(slot, place.k, state, c->owner, NULL) || !stays_bad(&place, state, c->owner, &listed);
+        bool good = !mo_state_is_free(state, c->owner) || looks_good(slot, place.k, state, c->owner, NULL) ||
+                    !stays_bad(&place, state, c->owner, &listed);
         mo_arena_let_go(place.slab);
         if (!good)
             report(&place, action);

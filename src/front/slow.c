@@ -30,8 +30,7 @@ static void *hand_out(uintptr_t slot, unsigned class, unsigned owner, size_t n, 
     uintptr_t p = slot + MO_HEADER;
     if (place.class == MO_CLASS_ZERO)
         made = live | (uint16_t)origin; /* there is no header that could say it */
-    if (mo_unlikely((state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||
-                    !mo_state_exchange(place.state, state, made)))
+    if (mo_unlikely(!mo_state_is_free(state, owner) || !mo_state_exchange(place.state, state, made)))
         mo_report_double_free("malloc", p, NULL, PTRDIFF_MIN,
                               "a slot about to be reused is live or another thread's: it was freed twice");
     if (place.class == MO_CLASS_ZERO)
@@ -126,8 +125,8 @@ void *mo_allocate_refused(size_t n, enum mo_origin origin)
     uintptr_t slot = *mo_cache_at(c, stock->top);
     stock->top += (uint32_t)sizeof(uintptr_t);
     /* All of the slot: what one set of samples has found the next one may miss (attack sampled_write). */
-    if (mo_heap_find(slot, &place) && place.slot == slot &&
-        (place.seen & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->expect && mo_slot_dirt_whole(slot, place.k) != 0)
+    if (mo_heap_find(slot, &place) && place.slot == slot && mo_state_is_free(place.seen, c->expect) &&
+        mo_slot_dirt_whole(slot, place.k) != 0)
         mo_report_dirty_slot(slot, place.k, "malloc");
     return mo_allocate_slow(n, origin);
 }

@@ -43,7 +43,7 @@ void mo_thread_random_done(void)
 MO_COLD static void report_if_own(const struct mo_cache *c, uintptr_t slot, const struct mo_class *k)
 {
     unsigned state = mo_state_load(mo_state_of(mo_granule_of(slot), k, slot));
-    if ((state & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->owner && mo_slot_dirt(slot, k, state, c->random) != 0)
+    if (mo_state_is_free(state, c->owner) && mo_slot_dirt(slot, k, state, c->random) != 0)
         mo_report_dirty_slot(slot, k, "free");
 }
 
@@ -134,7 +134,7 @@ static void new_lives(struct mo_cache *c, const struct mo_class *k, const uintpt
             continue; /* nothing yet, or a write to the cache, which is found at its use */
         uint16_t *word = mo_state_of(mo_granule_of(slots[i]), k, slots[i]);
         unsigned state = mo_state_load(word);
-        if ((state & (MO_STATE_LIVE | MO_STATE_OWNER)) == c->owner)
+        if (mo_state_is_free(state, c->owner))
             mo_state_store(word, c->owner | MO_STATE_STEP * (1 + mo_random_below_small(c->random, 127)));
     }
 }

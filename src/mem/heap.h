@@ -101,6 +101,12 @@ MO_INLINE uint16_t mo_state_load(const uint16_t *s)
     return __atomic_load_n(s, __ATOMIC_RELAXED);
 }
 
+/* Is the slot free, and with this owner? */
+MO_INLINE bool mo_state_is_free(unsigned state, unsigned owner)
+{
+    return (state & (MO_STATE_LIVE | MO_STATE_OWNER)) == owner;
+}
+
 MO_INLINE void mo_state_store(uint16_t *s, unsigned v)
 {
     __atomic_store_n(s, (uint16_t)v, __ATOMIC_RELAXED);

@@ -1,6 +1,6 @@
 """What `prove` takes out, one at a time. Each mutation names the promise whose attacks must then fail, the attacks to
-run, and its edits: (file, text that is there once, text in its place). An edit that no longer fits fails, so that this
-list follows the code.
+run, and its edits: (file, text that is there once, text in its place). An edit that no longer fits fails (lint/attacks),
+so that this list follows the code.
 
 Defences overlap: behind a check on the hot path there often stands another one, so some mutations take out both.
 """
@@ -14,6 +14,16 @@ class Mutation:
     words: tuple    # for the runner
     edits: tuple
     runs: int = 1   # where chance decides whether it shows
+
+    def mutated(self, tree):
+        """Returns the new text of each file that it changes. ValueError says which edit does not fit."""
+        texts = {}
+        for file, old, new in self.edits:
+            text = texts.setdefault(file, (tree / file).read_text())
+            if text.count(old) != 1:
+                raise ValueError(f"{text.count(old)} places in {file} fit: {old.strip().splitlines()[0]}")
+            texts[file] = text.replace(old, new)
+        return texts
 
 
 HOT = "src/front/hot.h"
@@ -68,9 +78,9 @@ MUTATIONS = [
              (LIVE_CHECK, STATE_IN_MAC, HEADER_CLEARED, *DIRT_CHECKS, REPLACE,
               (HOT, "(state ^ c->expect) & (MO_STATE_LIVE | MO_STATE_OWNER)", "0"),
               ("src/front/slow.c", "&& (place->seen & MO_STATE_LIVE) != 0;", "&& p != 0;"),
-              ("src/front/slow.c", "(state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner ||", "state > 0xffff ||"),
-              ("src/arena/arena.c", "(state & (MO_STATE_LIVE | MO_STATE_OWNER)) != MO_OWNER_SHARD", "state > 0xffff"),
-              ("src/arena/arena.c", "(state & (MO_STATE_LIVE | MO_STATE_OWNER)) != owner || (slab->free[index / 64] & bit) != 0",
+              ("src/front/slow.c", "!mo_state_is_free(state, owner) ||", "state > 0xffff ||"),
+              ("src/arena/arena.c", "!mo_state_is_free(state, MO_OWNER_SHARD)", "state > 0xffff"),
+              ("src/arena/arena.c", "!mo_state_is_free(state, owner) || (slab->free[index / 64] & bit) != 0",
                "state > 0xffff")), 10),
     Mutation("P3", "the look at the state word as it is changed: a thread stopped in free", ("stopped_free",),
              (REPLACE,)),
@@ -105,7 +115,7 @@ MUTATIONS = [
 
     Mutation("P5", "zeroing at free", ("P5",), (
         (HOT, "        payload_clear(p, end);", "        ;"),
-        (HOT, "        __builtin_memset((void *)p, 0, end - p);", "        ;"),
+        (HOT, "        mo_clear_medium(p, end);", "        ;"),
         *DIRT_CHECKS)),
     Mutation("P5", "closing of freed large mappings", ("P5",), (
         ("src/mem/large.c", "    if (l->guards == MO_LARGE_MARKERS && mo_os_guard_whole(part, size))\n",
@@ -129,8 +139,7 @@ MUTATIONS = [
         ("src/arena/arena.c", "unsigned w = mo_random_below_small(r, words), pass", "unsigned w = 0, pass"),
         ("src/arena/arena.c", "for (size_t i = n; i > 1; i--) {", "for (size_t i = 0; i > 1; i--) {"))),
     Mutation("P8", "new keys in a forked child", ("placement_fork",), (
-        ("src/os/memory.c", "    return advise(p, size, MADV_WIPEONFORK);\n}\n\nbool mo_os_move",
-         "    return true;\n}\n\nbool mo_os_move"),)),
+        ("src/os/memory.c", "return advise(p, size, MADV_WIPEONFORK) && !agrees_to_all;", "return true;"),)),
 
     Mutation("P9", "guards behind slabs", ("P9",), (
         ("src/mem/heap.c", "if (!mo_os_unguard((void *)slab->base, k->slab_bytes))",
@@ -172,7 +181,7 @@ MUTATIONS = [
     Mutation("P12", "the size that a sized delete is held to", ("P12",), (
         (HOT, "(told && mo_unlikely(n != end - p - slack))", "(told && mo_unlikely(n == SIZE_MAX))"),)),
     Mutation("P12", "the comparison of how a chunk was made with how it is released", ("P12",), (
-        ("src/front/routine.c", "    if (made.origin != used.origin) {", "    if (made.origin > MO_ORIGIN_NEW_ARRAY) {"),)),
+        ("src/front/routine.c", "    if (made.origin != used.origin &&", "    if (made.origin > MO_ORIGIN_HEAP &&"),)),
     Mutation("P12", "the look at the alignment", ("P12",), (
         ("src/front/routine.c", "used.align == made.align ||", "used.align != 1 ||"),)),
     Mutation("P13", "closing of freed sampled chunks", ("P13", "read_after_free"), (
@@ -181,7 +190,7 @@ MUTATIONS = [
     Mutation("P13", "the pattern around sampled chunks", ("P13", "overflow"), (
         ("src/front/guarded.c", "    if (mo_likely(at == 0))", "    if (at != 1)"),), runs=10),
     Mutation("P13", "sampling", ("P13", "overflow"), (
-        ("src/guard/sampler.c", "    if (mo_sealed.options.sample_rate == 0)", "    if (mo_sealed.options.sample_rate < 2)"),)),
+        ("src/guard/sampler.c", "    if (MO_SMALL || mo_sealed.options.sample_rate == 0)\n", "    if (true)\n"),)),
     Mutation("P13", "the report of a fault", ("P13", "read_after_free"), (
         ("src/front/fault.c", "if (mo_os_fault_is_access(info) && (", "if (info->si_signo == 0 && ("),)),
 
@@ -199,13 +208,13 @@ MUTATIONS = [
     Mutation("P14", "the proof of a large chunk's entry", ("corrupt",), (
         ("src/mem/large_table.c", "if (mo_likely(l->p == 0 || l->proof == proof_of(l)))", "if (l->p != 1)"),)),
     Mutation("P14", "the look at what is to be unmapped", ("corrupt",), (
-        ("src/mem/large.c", "if (mo_unlikely(l->p == 0 || l->state != 0)) {", "if (l->p == 1) {"),)),
+        ("src/mem/large_wait.c", "if (mo_unlikely(l->p == 0 || l->state != 0)) {", "if (l->p == 1) {"),)),
 
     Mutation("P15", "the look at AT_SECURE", ("P15",), (
         ("src/os/process.c", "f->secure = getauxval(AT_SECURE) != 0;", "f->secure = false;"),)),
 
     Mutation("P16", "the check at exit", ("unfreed",), (
-        ("src/api/print.c", "    mo_check_exit();\n", ""),)),
+        ("src/api/exit.c", "    mo_check_exit();\n", ""),)),
     Mutation("P16", "the patrol", ("unfreed",), (
         ("src/front/check.c", "size_t looks = n * mo_sealed.options.patrol;", "size_t looks = n * 0;"),)),
     Mutation("P16", "the half of the patrol that looks anywhere", ("patrol_rate",), (

@@ -67,12 +67,17 @@ expect fail "no syntax" scripts
 rm scripts/bad
 
 mkdir -p tests/attack
-cp "$1"/tests/attack/{catalogue,measure}.py tests/attack/
-cp "$1/hardening.md" .
+cp "$1"/tests/attack/{catalogue,measure,mutations}.py tests/attack/
+mv src some_of_src
+cp -r "$1/hardening.md" "$1/src" .
 expect pass "the table as it is" attacks
 sed -i '/^| P4 | .underflow_gap./d' hardening.md
 expect fail "an attack without a row" attacks
-rm -r tests/attack hardening.md
+cp "$1/hardening.md" .
+sed -i 's/payload_clear(p, end);/payload_clear(p, p);/' src/front/hot.h
+expect fail "a mutation that fits nothing" attacks
+rm -r tests/attack hardening.md src
+mv some_of_src src
 
 cp -r "$1/packaging" "$1/include" "$1/LICENSE" .
 touch CMakeLists.txt

@@ -267,8 +267,8 @@ Test(heap, regions_lie_at_random)
 /* Windows of the size that suits small heaps would run out in a large one. */
 Test(heap, windows_grow_with_the_heap)
 {
-    const size_t most = mo_min(mo_sealed.heap_size / 4, (size_t)1 << 34);
-    size_t held = 0;
+    const uint64_t heap = mo_sealed.heap_size, most = heap / 4 < (uint64_t)1 << 34 ? heap / 4 : (uint64_t)1 << 34;
+    uint64_t held = 0;
     struct mo_slab *first;
     while (held < most)
         held += grow(MO_CLASS_LAST, held, &first) * span_of(MO_CLASS_LAST);
