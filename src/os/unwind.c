@@ -193,6 +193,21 @@ enum mo_unwound mo_unwind_step(struct mo_frame *f, struct mo_unwind_memory *memo
     *f = caller;
     return f->pc > 1 ? MO_UNWOUND_CALLER : MO_UNWOUND_END;
 }
+#elif defined(__powerpc__) && !defined(__powerpc64__)
+/* Each frame starts with the address of its caller's, where what it calls keeps the return address. */
+enum mo_unwound mo_unwind_step(struct mo_frame *f, struct mo_unwind_memory *m)
+{
+    uintptr_t sp = f->reg[MO_REG_SP], caller, pc;
+    if (!mo_unwind_load(m, sp, &caller) || (caller != 0 && caller <= sp))
+        return MO_UNWOUND_LOST;
+    if (caller == 0)
+        return MO_UNWOUND_END;
+    if (!mo_unwind_load(m, caller + sizeof caller, &pc))
+        return MO_UNWOUND_LOST;
+    f->reg[MO_REG_SP] = caller;
+    f->pc = pc;
+    return pc > 1 ? MO_UNWOUND_CALLER : MO_UNWOUND_END;
+}
 #else
 enum mo_unwound mo_unwind_step(struct mo_frame *f, struct mo_unwind_memory *m)
 {

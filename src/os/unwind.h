@@ -2,8 +2,9 @@
  *
  * libgcc's unwinder takes the loader's locks and may allocate. This one reads the tables where glibc's
  * _dl_find_object says they are, without a lock, and only what describes ordinary frames; whatever it does not know is
- * "lost", never a guess. x86-64 with glibc 2.35 or later; elsewhere every frame is lost. The tables are read-only parts
- * of loaded objects; what is on a stack is read through `mo_unwind_load`, which does not fault. */
+ * "lost", never a guess. x86-64 with glibc 2.35 or later; 32-bit powerpc, whose frames are a list, needs no tables;
+ * elsewhere every frame is lost. The tables are read-only parts of loaded objects; what is on a stack is read through
+ * `mo_unwind_load`, which does not fault. */
 #ifndef MO_UNWIND_H
 #define MO_UNWIND_H
 
