@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +16,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum { PIECE = 65536, GUARD_INSTALL = 102, POPULATE_WRITE = 23, MIB = 1 << 20 };
@@ -161,6 +164,82 @@ static bool reservation(void)
            mmap(NULL, (size_t)wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
 }
 
+enum { MUCH = 1 << 20 };
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+static void *read_slowly(void *argument)
+{
+    char buf[4096];
+    size_t sum = 0;
+    ssize_t n;
+    sigset_t alarms;
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+    while ((n = read(*(int *)argument, buf, sizeof buf)) > 0) {
+        sum += (size_t)n;
+        if (sum % 65536 < sizeof buf)
+            usleep(1000);
+    }
+    return (void *)(uintptr_t)sum;
+}
+
+static void write_interrupted(char *unused)
+{
+    static const struct itimerval often = {{0, 500}, {0, 500}};
+    static char text[4096];
+    struct sigaction action = {.sa_handler = on_alarm};
+    int ends[2];
+    pthread_t reader;
+    void *sum;
+    (void)unused;
+    sigaction(SIGALRM, &action, NULL);
+    if (pipe(ends) != 0 || pthread_create(&reader, NULL, read_slowly, &ends[0]) != 0)
+        _exit(1);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (size_t written = 0; written < MUCH;) {
+        ssize_t n = write(ends[1], text, sizeof text);
+        written += n > 0 ? (size_t)n : 0;
+    }
+    close(ends[1]);
+    pthread_join(reader, &sum);
+    _exit((uintptr_t)sum == MUCH ? 0 : 1);
+}
+
+/* Signals for one thread leave another's registers alone. */
+static bool thread_signals(void)
+{
+    return in_child(write_interrupted, NULL) == 0;
+}
+
+#if defined(__i386__) || defined(__x86_64__)
+static void leave_if_said(int number, siginfo_t *info, void *ucontext)
+{
+    enum { PAGE_FAULT = 14 };
+    const ucontext_t *u = ucontext;
+    (void)number, (void)info;
+    _exit(u->uc_mcontext.gregs[REG_TRAPNO] == PAGE_FAULT ? 0 : 1);
+}
+
+static void write_read_only(char *p)
+{
+    struct sigaction action = {.sa_sigaction = leave_if_said, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &action, NULL);
+    mprotect(p, PIECE, PROT_READ);
+    *p = 1;
+}
+
+static bool page_fault(void)
+{
+    int status = in_child(write_read_only, map(PIECE));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -176,6 +255,10 @@ int main(int argc, char **argv)
         {"populate", populate},
         {"huge_pages", huge_pages},
         {"reservation", reservation},
+        {"thread_signals", thread_signals},
+#if defined(__i386__) || defined(__x86_64__)
+        {"page_fault", page_fault},
+#endif
     };
     char here[32];
     snprintf(here, sizeof here, "%p", (void *)map(PIECE));

@@ -118,7 +118,7 @@ __attribute__((noinline)) static void *allocate_medium(size_t n, enum mo_origin 
     return n <= MO_MEDIUM_MAX ? allocate(n, origin, MEDIUM) : allocate_sampled(n, origin);
 }
 
-void *MO_HOT(mo_allocate)(size_t n, enum mo_origin origin)
+MO_BY_REGISTERS void *MO_HOT(mo_allocate)(size_t n, enum mo_origin origin)
 {
     if (!SPECIALIZED)
         return n <= MO_SMALL_MAX ? allocate(n, origin, ANY_STEP) : mo_allocate_slow(n, origin);
@@ -128,7 +128,7 @@ void *MO_HOT(mo_allocate)(size_t n, enum mo_origin origin)
 }
 
 /* malloc's own, with its origin known: a register and two instructions less. */
-void *MO_HOT(mo_malloc)(size_t n)
+MO_BY_REGISTERS void *MO_HOT(mo_malloc)(size_t n)
 {
     if (!SPECIALIZED)
         return MO_HOT(mo_allocate)(n, MO_ORIGIN_MALLOC);
@@ -279,7 +279,7 @@ MO_INLINE void release_any(uintptr_t p, bool told, size_t n, enum mo_origin orig
 }
 
 /* With origin and size known to the compiler as far as the routine says: each is a few instructions less. */
-void MO_HOT(mo_free)(void *p)
+MO_BY_REGISTERS void MO_HOT(mo_free)(void *p)
 {
     if (!SPECIALIZED)
         MO_HOT(mo_release)(p, MO_ORIGIN_MALLOC);
@@ -287,12 +287,12 @@ void MO_HOT(mo_free)(void *p)
         release_any((uintptr_t)p, false, 0, MO_ORIGIN_MALLOC);
 }
 
-void MO_HOT(mo_release)(void *p, enum mo_origin origin)
+MO_BY_REGISTERS void MO_HOT(mo_release)(void *p, enum mo_origin origin)
 {
     release_any((uintptr_t)p, false, 0, origin);
 }
 
-void MO_HOT(mo_release_sized)(void *p, size_t n, enum mo_origin origin)
+MO_BY_REGISTERS void MO_HOT(mo_release_sized)(void *p, size_t n, enum mo_origin origin)
 {
     release_any((uintptr_t)p, true, n, origin);
 }
@@ -308,7 +308,7 @@ __attribute__((noinline)) static void *move(uintptr_t p, size_t had, size_t n)
 }
 
 /* realloc of malloc's plain chunks. What is no such chunk, or not good, is left to the slow half, which says why. */
-void *MO_HOT(mo_resize)(void *ptr, size_t n)
+MO_BY_REGISTERS void *MO_HOT(mo_resize)(void *ptr, size_t n)
 {
     uintptr_t p = (uintptr_t)ptr;
     const struct mo_granule *g = mo_granule_of(p);
@@ -341,7 +341,7 @@ void *MO_HOT(mo_resize)(void *ptr, size_t n)
 
 /* What the program asked for, of malloc's plain chunks; some programs ask at each allocation and each free. By the
  * header, which only moat can have made: the tail is free's to look at. */
-size_t MO_HOT(mo_usable_size)(const void *ptr)
+MO_BY_REGISTERS size_t MO_HOT(mo_usable_size)(const void *ptr)
 {
     uintptr_t p = (uintptr_t)ptr;
     const struct mo_granule *g = mo_granule_of(p);

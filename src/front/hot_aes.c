@@ -75,37 +75,37 @@ struct mo_mark mo_mark_aes(uintptr_t p, uint32_t fields, unsigned state)
     return mo_mark_siphash(p, fields, state);
 }
 
-void *mo_allocate_aes(size_t n, enum mo_origin origin)
+MO_BY_REGISTERS void *mo_allocate_aes(size_t n, enum mo_origin origin)
 {
     return mo_allocate_siphash(n, origin);
 }
 
-void *mo_malloc_aes(size_t n)
+MO_BY_REGISTERS void *mo_malloc_aes(size_t n)
 {
     return mo_malloc_siphash(n);
 }
 
-void mo_free_aes(void *p)
+MO_BY_REGISTERS void mo_free_aes(void *p)
 {
     mo_free_siphash(p);
 }
 
-void mo_release_aes(void *p, enum mo_origin origin)
+MO_BY_REGISTERS void mo_release_aes(void *p, enum mo_origin origin)
 {
     mo_release_siphash(p, origin);
 }
 
-void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin)
+MO_BY_REGISTERS void mo_release_sized_aes(void *p, size_t n, enum mo_origin origin)
 {
     mo_release_sized_siphash(p, n, origin);
 }
 
-void *mo_resize_aes(void *p, size_t n)
+MO_BY_REGISTERS void *mo_resize_aes(void *p, size_t n)
 {
     return mo_resize_siphash(p, n);
 }
 
-size_t mo_usable_size_aes(const void *p)
+MO_BY_REGISTERS size_t mo_usable_size_aes(const void *p)
 {
     return mo_usable_size_siphash(p);
 }

@@ -16,14 +16,21 @@ enum { MO_CLEAR_INLINE = 144 };
 void mo_hot_start(void);   /* writes the constants in mo_sealed that hot_aes.c works with; the fence is there */
 bool mo_hot_has_aes(void); /* was hot_aes.c compiled for AES instructions? */
 
+/* i386 passes arguments on the stack by default, which costs more where it must be aligned (see cmake/flags.cmake). */
+#ifdef __i386__
+#define MO_BY_REGISTERS __attribute__((regparm(3)))
+#else
+#define MO_BY_REGISTERS
+#endif
+
 #define MO_HOT_FORM(form)                                                                                  \
-    void *mo_allocate_##form(size_t n, enum mo_origin origin);                                             \
-    void *mo_malloc_##form(size_t n);                                                                      \
-    void mo_free_##form(void *p);                                                                          \
-    void mo_release_##form(void *p, enum mo_origin origin);                                                \
-    void mo_release_sized_##form(void *p, size_t n, enum mo_origin origin);                                \
-    void *mo_resize_##form(void *p, size_t n);                                                             \
-    size_t mo_usable_size_##form(const void *p);                                                           \
+    MO_BY_REGISTERS void *mo_allocate_##form(size_t n, enum mo_origin origin);                             \
+    MO_BY_REGISTERS void *mo_malloc_##form(size_t n);                                                      \
+    MO_BY_REGISTERS void mo_free_##form(void *p);                                                          \
+    MO_BY_REGISTERS void mo_release_##form(void *p, enum mo_origin origin);                                \
+    MO_BY_REGISTERS void mo_release_sized_##form(void *p, size_t n, enum mo_origin origin);                \
+    MO_BY_REGISTERS void *mo_resize_##form(void *p, size_t n);                                             \
+    MO_BY_REGISTERS size_t mo_usable_size_##form(const void *p);                                           \
     /* Writes header and tail of the chunk at p of n bytes whose slot or mapping ends at `end`. */         \
     void mo_chunk_seal_##form(uintptr_t p, size_t n, uintptr_t end, unsigned class, enum mo_origin origin, \
                               unsigned state);                                                             \
