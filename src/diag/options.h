@@ -34,6 +34,11 @@ enum mo_purge { MO_PURGE_EAGER, MO_PURGE_DELAY, MO_PURGE_LAZY };
 enum mo_tags_choice { MO_TAGS_AUTO, MO_TAGS_OFF, MO_TAGS_ASYNC, MO_TAGS_SYNC };
 enum mo_mac_choice { MO_MAC_AUTO, MO_MAC_SIPHASH };
 enum mo_report_form { MO_REPORT_TEXT, MO_REPORT_JSON, MO_REPORT_ASAN };
+#ifdef MO_BUILD_SMALL
+#define MO_REPORT_FORMS "text"
+#else
+#define MO_REPORT_FORMS "text|json|asan"
+#endif
 enum mo_color { MO_COLOR_AUTO, MO_COLOR_ALWAYS, MO_COLOR_NEVER };
 enum mo_check_when { MO_CHECK_OFF, MO_CHECK_MAIN, MO_CHECK_ALL };
 enum mo_handle_segv { MO_SEGV_OFF, MO_SEGV_ON, MO_SEGV_LATE, MO_SEGV_WORDS };
