@@ -6,15 +6,16 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 
-enum { MOST = 4000, THREADS = 8 };
+enum { MOST = 4000, THREADS = 8, LIBRARIES = 8 };
 static struct {
     size_t from, to;
     bool readable, writable, foreign;
 } maps[MOST];
 static char text[1 << 20];
-static size_t known[THREADS + 2], count;
+static size_t known[THREADS + 1 + LIBRARIES], count;
 static pthread_barrier_t barrier;
 
 static void read_maps(void)
@@ -78,7 +79,9 @@ int main(int argc, char **argv)
         if (pthread_create(&ids[i], NULL, busy, &known[i]) != 0)
             fail("no thread");
     known[THREADS] = (size_t)(uintptr_t)pthread_self();
-    known[THREADS + 1] = (size_t)(uintptr_t)dlopen(NULL, RTLD_NOW); /* the loader's description of this program */
+    struct link_map *loaded = dlopen(NULL, RTLD_NOW); /* the loader's description of this program, then of libraries */
+    for (size_t i = THREADS + 1; i < sizeof known / sizeof *known && loaded != NULL; i++, loaded = loaded->l_next)
+        known[i] = (size_t)(uintptr_t)loaded;
     pthread_barrier_wait(&barrier);
     read_maps();
     for (size_t i = 1; i + 1 < count; i++) {
