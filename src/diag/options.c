@@ -149,8 +149,9 @@ static bool read_number(const char *text, size_t n, bool bytes, uint64_t *result
 static bool read_enum(const char *text, size_t n, const char *values, size_t *result)
 {
     for (size_t index = 0;; index++) {
-        size_t size = strcspn(values, "|");
-        size_t same = 0;
+        size_t size = 0, same = 0;
+        while (values[size] != '|' && values[size] != '\0')
+            size++; /* strcspn would have constants of libc's, 64 KiB of which become resident */
         while (same < n && same < size && lower(text[same]) == values[same])
             same++;
         if (n == size && same == size) {
