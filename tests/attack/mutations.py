@@ -49,6 +49,7 @@ MUTATIONS = [
     Mutation("P1", "inaccessible pages around thread caches", ("metadata_apart",), (
         ("src/cache/cache.c", "if (!mo_os_open(c, bytes) ||", "if (!mo_os_open(base, bytes + 4 * page) ||"),)),
     Mutation("P1", "inaccessible pages around tables", ("metadata_apart",), (
+        ("src/os/memory.c", "    if (nest_closed || nest_left", "    if (page != 0 || nest_left"),
         ("src/os/memory.c", "    if (!protect(p + page, size, PROT_READ | PROT_WRITE)) {",
          "    if (!protect(p, size + 2 * page, PROT_READ | PROT_WRITE)) {"),)),
     Mutation("P1", "free slots without words in them (a link is left there)", ("free_memory",), (
