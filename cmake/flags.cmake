@@ -54,11 +54,11 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
     target_compile_options(moat_flags INTERFACE -fno-plt)
 endif()
 # i386: callers' stacks may lie at multiples of 4: programs of before gcc 4.5 and parts of libc keep them so, and so does
-# qemu 7.2 as it enters a signal handler. What moat calls finds 16, as today's ABI asks for.
+# qemu 7.2 as it enters a signal handler. What moat calls finds 16, as today's ABI asks for, but for memset.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^i.86$")
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
         target_compile_options(moat_flags INTERFACE -mincoming-stack-boundary=2)
-        set(MOAT_INNER_OPTIONS -mpreferred-stack-boundary=2) # for what calls nobody but moat
+        set(MOAT_INNER_OPTIONS -mpreferred-stack-boundary=2) # for what calls moat and memset alone
     else()
         target_compile_options(moat_flags INTERFACE -mstackrealign)
     endif()

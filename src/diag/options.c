@@ -50,6 +50,8 @@ static bool is_word_end(char c)
     return c == '\0' || c == '#' || is_separator(c);
 }
 
+/* Words are looked at without strcspn: its constants would make 64 KiB of libc's resident. */
+
 /* Takes the next word from *text, past separators and comments; false at the end. A colon and a number are part of a
  * path before them: stats=/run/heap.prom:15. */
 static bool next_word(const char **text, struct word *w)
@@ -57,7 +59,8 @@ static bool next_word(const char **text, struct word *w)
     const char *at = *text;
     while (is_separator(*at) || *at == '#') {
         if (*at == '#')
-            at += strcspn(at, "\n");
+            while (*at != '\n' && *at != '\0')
+                at++;
         else
             at++;
     }
@@ -151,7 +154,7 @@ static bool read_enum(const char *text, size_t n, const char *values, size_t *re
     for (size_t index = 0;; index++) {
         size_t size = 0, same = 0;
         while (values[size] != '|' && values[size] != '\0')
-            size++; /* strcspn would have constants of libc's, 64 KiB of which become resident */
+            size++;
         while (same < n && same < size && lower(text[same]) == values[same])
             same++;
         if (n == size && same == size) {

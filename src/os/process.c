@@ -64,7 +64,7 @@ static bool have_tags(void)
 static bool is_terminal(int fd)
 {
     struct termios t;
-    return syscall(SYS_ioctl, fd, TCGETS, &t) == 0;
+    return ioctl(fd, TCGETS, &t) == 0; /* libc's: glibc's struct is not the kernel's on powerpc */
 }
 
 void mo_os_start(struct mo_os_features *f)

@@ -89,13 +89,20 @@ static enum mo_unwound return_from_nowhere(struct mo_frame *f, struct mo_unwind_
     return MO_UNWOUND_CALLER;
 }
 
+/* On 32-bit powerpc code that was interrupted need not have a frame of its own: its caller is then missing. */
+#if defined(__powerpc__) && !defined(__powerpc64__)
+enum { LEAVES_LACK_FRAMES = 1 };
+#else
+enum { LEAVES_LACK_FRAMES = 0 };
+#endif
+
 static void walk(struct mo_stack *s, struct mo_frame *f, struct mo_unwind_memory *m, size_t most, bool interrupted)
 {
     enum mo_unwound step = MO_UNWOUND_CALLER;
     s->thread = mo_os_thread_known();
     s->count = 0;
     s->most = (uint8_t)most;
-    s->guessed = false;
+    s->guessed = interrupted && LEAVES_LACK_FRAMES;
     for (unsigned i = 0; i < STEPS_MOST && s->count < s->most && step == MO_UNWOUND_CALLER; i++) {
         if (f->pc != 0)
             push(s, f->pc);

@@ -79,9 +79,12 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
 #if defined(__x86_64__)
     fault_pc = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
 #endif
-#if (defined(__x86_64__) && defined(__GLIBC__)) || defined(__powerpc__)
+#if defined(__x86_64__) && defined(__GLIBC__)
     if (taken.guessed)
         _exit(4);
+#elif defined(__powerpc__)
+    if (!taken.guessed)
+        _exit(5);
 #endif
     /* The frames of the code that was interrupted, not of this handler. */
     _exit(taken.count > LEVELS && holds_returns(&taken) && (fault_pc == 0 || taken.frames[0] == fault_pc + 1) ? 0 : 3);
