@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +19,8 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "interrupted.h"
 
 enum { PIECE = 65536, GUARD_INSTALL = 102, POPULATE_WRITE = 23, MIB = 1 << 20 };
 
@@ -162,30 +163,6 @@ static bool reservation(void)
     uint64_t wanted = (uint64_t)64 << 30;
     return wanted <= SIZE_MAX &&
            mmap(NULL, (size_t)wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
-}
-
-enum { MUCH = 1 << 20 };
-
-static void on_alarm(int signal)
-{
-    (void)signal;
-}
-
-static void *read_slowly(void *argument)
-{
-    char buf[4096];
-    size_t sum = 0;
-    ssize_t n;
-    sigset_t alarms;
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarms, NULL);
-    while ((n = read(*(int *)argument, buf, sizeof buf)) > 0) {
-        sum += (size_t)n;
-        if (sum % 65536 < sizeof buf)
-            usleep(1000);
-    }
-    return (void *)(uintptr_t)sum;
 }
 
 static void write_interrupted(char *unused)

@@ -1,7 +1,6 @@
 /* Features, limits, environment, files and entropy of the process. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/auxv.h>
@@ -10,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "../interrupted.h"
 #include "child.h"
 #include "os/os.h"
 
@@ -160,31 +160,6 @@ Test(os_process, read_file)
     cr_expect_eq(mo_os_read_file("/", text, sizeof text), 0);
     cr_expect_str_empty(text);
     cr_expect_eq(errno, 77);
-}
-
-enum { MUCH = 1 << 20 };
-
-static void on_alarm(int signal)
-{
-    (void)signal;
-}
-
-static void *read_slowly(void *argument)
-{
-    char buf[4096];
-    size_t sum = 0;
-    ssize_t n;
-    int fd = *(int *)argument;
-    sigset_t alarm_signal;
-    sigemptyset(&alarm_signal);
-    sigaddset(&alarm_signal, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm_signal, NULL); /* the writer shall be interrupted */
-    while ((n = read(fd, buf, sizeof buf)) > 0) {
-        sum += (size_t)n;
-        if (sum % 65536 < 4096)
-            usleep(1000);
-    }
-    return (void *)(uintptr_t)sum;
 }
 
 static void write_much(void *argument)
