@@ -32,6 +32,7 @@ static struct mo_lock heap_lock = MO_LOCK(MO_RANK_HEAP);
 static struct mo_random *heap_random;
 static struct window *windows;
 static size_t window_count, window_bytes;
+static size_t full_for = SIZE_MAX; /* windows from this size on find no place any more */
 static struct mo_table states, slabs, lists;
 static bool direct; /* 32-bit: the table covers all addresses and windows are mapped one by one */
 static size_t guards, slab_mappings;
@@ -145,11 +146,12 @@ static bool is_free_place(uintptr_t at, size_t size)
     return true;
 }
 
-/* A random place for a window in the reservation, or 0. */
+/* A random place for a window in the reservation, or 0. Windows stay, so that what found no place once is not looked
+ * for again. */
 static uintptr_t place_window(size_t size)
 {
     size_t places = mo_sealed.heap_size / size;
-    if (places == 0)
+    if (places == 0 || size >= full_for)
         return 0;
     /* The first one is among the last: its part of the address table is then at the table's end. Its address is as
      * random as if it were anywhere, because the reservation's is. */
@@ -162,6 +164,7 @@ static uintptr_t place_window(size_t size)
     for (size_t i = 0; i < places; i++)
         if (is_free_place(mo_sealed.heap_base + i * size, size))
             return mo_sealed.heap_base + i * size;
+    full_for = size;
     return 0;
 }
 
