@@ -143,7 +143,10 @@ for offset in (1, 8, 16, 64):
     inside = tuple(n for n in SMALL + LARGE if n > offset)
     case("P3", "interior_free", f"{offset} plain", sizes=inside, always=f"{BAD}@free")
     if offset >= 8:
-        case("P3", "interior_free", f"{offset} dressed", sizes=inside, always=f"{BAD}@free")
+        case("P3", "interior_free", f"{offset} dressed", sizes=inside, always=f"{BAD}@free", not_under=("mte=sync",))
+        # The header's bytes have another memory tag than the chunk: to read them faults, but by qemu's SVE loads.
+        case("P3", "interior_free", f"{offset} dressed", sizes=inside, always=f"{BAD}@free fault@write",
+             only_under="mte=sync")
 case("P3", "interior_every", "16 400", sizes=(24, 100), always="survived", runs=1, counted=True)
 case("P3", "interior_every", "4000 40", sizes=(5000, 65536), always="survived", runs=1)
 twin("P3", "interior_free", "0 plain", small="survived", large="survived")

@@ -8,6 +8,7 @@ int main(int argc, char **argv)
     (void)argc;
     size_t size = number(argv, 1), offset = number(argv, 2);
     char *p = take(size);
+    step("write");
     if (offset && word_is(argv, 3, "dressed"))
         memcpy(p + offset - 8, hide(p - 8), 8);
     step("free");
