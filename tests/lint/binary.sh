@@ -34,6 +34,13 @@ grep -q 'GNU_RELRO' <<<"$segments" || complain "not linked with -z relro"
 if grep 'GNU_STACK' <<<"$segments" | grep -q 'E'; then
     if grep 'GNU_STACK' <<<"$segments" | grep -qE ' RWE '; then complain "asks for an executable stack"; fi
 fi
+# On x86-64 what starts and the hot path run lies in the first 64 KiB of the code, before .text.rare: see cmake/order.ld.
+if [ "$own" = libmoat.so ] && readelf -h "$library" | grep -q 'X86-64'; then
+    first=$(awk '$1 == "LOAD" && /R E/ { print $3; exit }' <<<"$segments")
+    rare=$(readelf -SW "$library" | sed -n 's/.* \.text\.rare *PROGBITS *\([0-9a-f]*\) .*/0x\1/p')
+    [ $((${rare:-first} - first)) -le 65536 ] || complain "$((rare - first)) bytes of code before .text.rare, at most 65536"
+fi
+
 # A little static TLS only: a library that is loaded late shares 1,664 bytes of it with all others.
 tls=$(($(awk '$1 == "TLS" { size = $6 } END { print size ? size : 0 }' <<<"$segments"))) # 0x...: awk may not know hex
 [ "$tls" -le 256 ] || complain "$tls bytes of thread-local storage, at most 256"

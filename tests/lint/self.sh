@@ -122,6 +122,16 @@ make_library 'double sin(double); double f(double x) { return sin(x); }' "${good
 expect fail "needs libm" binary bad.so
 make_library 'const char a[200000] = { 1 };' "${good[@]}"
 expect fail "too large" binary bad.so
+if [ "$(uname -m)" = x86_64 ]; then
+    mkdir -p src/os
+    echo 'int f(int a) { return a; }' | "$compiler" -x c -c -fPIC -o src/os/code.c.o - # of .text.rare
+    good+=("-Wl,-T,$1/cmake/order.ld")
+    make_library '__asm__(".text\n.skip 65536");' src/os/code.c.o "${good[@]}"
+    expect fail "much code before .text.rare" binary bad.so
+    make_library '__asm__(".text\n.skip 60000");' src/os/code.c.o "${good[@]}"
+    expect pass "less of it" binary bad.so
+    rm src/os/code.c.o
+fi
 
 printf 'the page\n' >docs/OPTIONS.md
 printf '#!/bin/sh\necho the page\n' >moat
