@@ -114,10 +114,12 @@ const char mo_profile_names[MO_PROFILES][sizeof "production"] = {"production", "
 #define OPTION_SIZE(name, ...)       +sizeof(size_t)
 #define OPTION_ENUM(name, ...)       +sizeof(size_t)
 #define OPTION_TEXT(name, size, ...) +(size)
+#define MO_OPTIONS_ALL
 _Static_assert(sizeof(struct mo_options) == sizeof(size_t)
 #include "diag/options.def"
                    ,
                "struct mo_options has a member that options.def does not list");
+#undef MO_OPTIONS_ALL
 #undef OPTION_BOOL
 #undef OPTION_SIZE
 #undef OPTION_ENUM

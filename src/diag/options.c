@@ -30,12 +30,11 @@ static size_t *value_of(struct mo_options *o, const struct mo_option_info *optio
 
 void mo_options_default(struct mo_options *o, enum mo_profile p)
 {
+    memset(o, 0, sizeof *o);
     o->profile = (size_t)p;
     for (size_t i = 0; i < mo_option_count; i++) {
         const struct mo_option_info *option = &mo_option_table[i];
-        if (option->kind == MO_OPTION_TEXT)
-            memset(value_of(o, option), 0, mo_option_number(option->highest) + 1);
-        else
+        if (option->kind != MO_OPTION_TEXT)
             *value_of(o, option) = mo_option_number(option->of_profile[p]);
     }
 }
@@ -406,7 +405,7 @@ static void complain_on_stderr(const char *line, size_t n)
 static void refuse_extra(const struct mo_options *o)
 {
     static const char line[] = "moat: detect_leaks, fill, sample_hot and sample_forked need libmoat-fuzz.so";
-    if (mo_extra_profile != MO_PROFILE_FUZZ &&
+    if (!MO_SMALL && mo_extra_profile != MO_PROFILE_FUZZ &&
         (o->detect_leaks | o->max_malloc_fill_size | o->max_free_fill_size | o->sample_hot | o->sample_forked) != 0)
         complain_on_stderr(line, sizeof line - 1);
 }

@@ -55,7 +55,9 @@ struct mo_options {
 #define OPTION_SIZE(name, ...)       size_t name;
 #define OPTION_ENUM(name, ...)       size_t name;
 #define OPTION_TEXT(name, size, ...) char name[size];
+#define MO_OPTIONS_ALL
 #include "diag/options.def"
+#undef MO_OPTIONS_ALL
 #undef OPTION_BOOL
 #undef OPTION_SIZE
 #undef OPTION_ENUM

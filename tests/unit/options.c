@@ -53,8 +53,12 @@ Test(options, table_is_consistent)
     size_t offset = sizeof(size_t);
     for (size_t i = 0; i < mo_option_count; i++) {
         const struct mo_option_info *option = &mo_option_table[i];
-        cr_expect_eq(option->offset, offset, "%s", mo_option_name(option));
-        offset += option->kind == MO_OPTION_TEXT ? mo_option_number(option->highest) + 1 : sizeof(size_t);
+        if (MO_SMALL) /* which has members without options */
+            cr_expect_geq(option->offset, offset, "%s", mo_option_name(option));
+        else
+            cr_expect_eq(option->offset, offset, "%s", mo_option_name(option));
+        offset =
+            option->offset + (option->kind == MO_OPTION_TEXT ? mo_option_number(option->highest) + 1 : sizeof(size_t));
         cr_expect(mo_option_find(mo_option_name(option), strlen(mo_option_name(option))) == option, "%s",
                   mo_option_name(option));
         cr_expect_str_eq(mo_option_nearest(mo_option_name(option), strlen(mo_option_name(option))),
