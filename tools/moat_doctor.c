@@ -109,7 +109,7 @@ static void say_cpu(const struct mo_os_features *f, const struct moat_stats *s)
     else
         say(false, "AES", "SipHash instead, because %s; lost: about 30 ns for a malloc and free pair",
             siphash ? "of mac=siphash" : "this CPU has no AES instructions");
-    say(true, "CPUs", "%u usable, %zu shard%s", f->cpus, s->shards_count, s->shards_count == 1 ? "" : "s");
+    say(true, "CPUs", "%u usable, %zu shard%s", mo_os_count_cpus(), s->shards_count, s->shards_count == 1 ? "" : "s");
 }
 
 static void say_tags(const struct mo_os_features *f)

@@ -51,7 +51,7 @@ static void choose_shards(void)
 {
     enum { MOST = 16 }; /* beyond, memory for partly used slabs costs more than a lock's contention */
     size_t n = mo_sealed.options.shards;
-    mo_sealed.shard_count = n != 0 ? n : mo_min(mo_sealed.features.cpus, MOST);
+    mo_sealed.shard_count = n != 0 ? n : mo_min(mo_os_count_cpus(), MOST);
 }
 
 /* Tags for small chunks, where CPU and kernel have them. They come with the hot path that has AES instructions, and not

@@ -4,7 +4,7 @@
 #include "mem/table.h"
 
 enum {
-    WINDOWS = MO_SMALL ? 96 : 4096, /* 5 GiB, in a page that lists have too */
+    WINDOWS = MO_SMALL ? 96 : 4096, /* 96: 5 GiB */
     FIRST_WINDOW = 2 << 20,
     SMALL_WINDOW = 1 << 20,  /* profile embedded and 32-bit */
     LARGE_WINDOW = 64 << 20, /* larger than that only as this part of a large heap: else windows would run out */
@@ -30,7 +30,7 @@ struct window {
 /* Guarded by heap_lock, but `guards` and `slab_mappings`, which are atomic. */
 static struct mo_lock heap_lock = MO_LOCK(MO_RANK_HEAP);
 static struct mo_random *heap_random;
-static struct window *windows;
+static struct window windows[WINDOWS] __attribute__((section(".bss.windows"))); /* see cmake/order.ld */
 static size_t window_count, window_bytes;
 static size_t full_for = SIZE_MAX; /* windows from this size on find no place any more */
 static struct mo_table states, slabs, lists;
@@ -124,13 +124,6 @@ bool mo_heap_start(struct mo_random *r)
         mo_os_name((void *)s->heap_base, s->heap_size, "moat heap");
     if (!mo_table_start(&states, "moat states") || !mo_table_start(&lists, "moat lists"))
         return false;
-    if (windows == NULL)
-        windows = MO_SMALL ? mo_table_take(&lists, WINDOWS * sizeof *windows)
-                           : mo_os_map_guarded(WINDOWS * sizeof *windows, "moat windows");
-    if (windows == NULL)
-        return false;
-    if (!MO_SMALL)
-        mo_os_populate(windows, mo_sealed.features.page);
     mo_sealed.states = (uint16_t *)states.base;
     mo_sealed.slabs = (struct mo_slab *)slabs.base;
     /* The first state words stand for every address without a region: never live. Slab 0 is nobody's. */

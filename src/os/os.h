@@ -20,12 +20,14 @@ struct mo_os_features {
     bool aes;             /* AES instructions */
     bool tags;            /* memory tagging (aarch64's MTE, Linux 5.10) */
     bool terminal;        /* stderr is one */
-    unsigned cpus;        /* CPUs this process may use: affinity and cgroup quota, at least 1 */
     size_t address_limit; /* RLIMIT_AS in bytes, SIZE_MAX when there is none */
 };
 
 /* Learns the features. */
 void mo_os_start(struct mo_os_features *f);
+
+/* CPUs that this process may use: affinity and cgroup quota, at least 1. */
+unsigned mo_os_count_cpus(void);
 
 /* Reserves size bytes of inaccessible address space, aligned to align (a power of two, at least a page).
  * hint is an address to try, or 0. NULL when there is no room. */
@@ -92,7 +94,8 @@ bool mo_os_move(void *old, size_t old_size, void *now, size_t new_size, bool *ho
  * from AT_RANDOM, and features.getrandom says so. */
 bool mo_os_entropy(void *buf, size_t n);
 
-/* Reads at most size - 1 bytes of the file at path, 0-terminates; the count read, or 0. */
+/* Reads at most size - 1 bytes of the file at path, 0-terminates; the count read, or 0. Without such a file not a byte
+ * of buf is written: it may be a page that nobody else needs. */
 size_t mo_os_read_file(const char *path, char *buf, size_t size);
 
 /* Writes all of it, whatever signals do. False: the file is full, its reader has gone, or it took nothing for

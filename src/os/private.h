@@ -11,7 +11,6 @@ size_t mo_os_page_size(void);
 bool mo_os_probe_guards(void);
 bool mo_os_probe_seal(void);
 bool mo_os_probe_wipe(void);
-unsigned mo_os_count_cpus(void);
 uintptr_t mo_os_read_hex(const char **at); /* a number as in /proc/self/maps; *at moves behind it */
 
 #endif

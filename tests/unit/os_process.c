@@ -27,7 +27,7 @@ Test(os_process, features)
     cr_assert_eq(f.secure, getauxval(AT_SECURE) != 0);
     cr_assert(f.getrandom);
     cr_assert_eq(sched_getaffinity(0, sizeof set, &set), 0);
-    cr_assert(f.cpus >= 1 && f.cpus <= (unsigned)CPU_COUNT(&set));
+    cr_assert(mo_os_count_cpus() >= 1 && mo_os_count_cpus() <= (unsigned)CPU_COUNT(&set));
     cr_assert_gt(mo_os_read_file("/proc/cpuinfo", text, sizeof text), 0);
 #ifndef MOAT_TEST_EMULATOR /* an emulator's are those of the machine that it runs on */
     cr_assert_eq(f.aes, strstr(text, " aes") != NULL);
@@ -36,7 +36,6 @@ Test(os_process, features)
 
 static void start_on_one_cpu(void *argument)
 {
-    struct mo_os_features f;
     cpu_set_t all, one;
     (void)argument;
     sched_getaffinity(0, sizeof all, &all);
@@ -46,8 +45,7 @@ static void start_on_one_cpu(void *argument)
             CPU_SET(i, &one);
     if (sched_setaffinity(0, sizeof one, &one) != 0)
         _exit(1);
-    mo_os_start(&f);
-    _exit(f.cpus == 1 ? 0 : 2);
+    _exit(mo_os_count_cpus() == 1 ? 0 : 2);
 }
 
 static void start_limited(void *argument)
@@ -155,7 +153,7 @@ Test(os_process, read_file)
     unlink(path);
     strcpy(text, "old");
     cr_expect_eq(mo_os_read_file(path, text, sizeof text), 0);
-    cr_expect_str_empty(text);
+    cr_expect_str_eq(text, "old");
     strcpy(text, "old");
     cr_expect_eq(mo_os_read_file("/", text, sizeof text), 0);
     cr_expect_str_empty(text);

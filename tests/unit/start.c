@@ -27,7 +27,7 @@ Test(start, settles_what_it_should)
         cr_assert(mo_is_pow2(s->heap_size) && s->heap_size <= s->options.heap_reserve);
     cr_assert(s->granules != NULL && s->states != NULL && s->slabs != NULL && s->shards != NULL);
     cr_assert(DIRECT || (s->heap_base != 0 && s->heap_base % mo_min(s->heap_size, (size_t)2 << 20) == 0));
-    size_t shards = s->options.shards != 0 ? s->options.shards : mo_min(s->features.cpus, 16);
+    size_t shards = s->options.shards != 0 ? s->options.shards : mo_min(mo_os_count_cpus(), 16);
     cr_assert_eq(s->shard_count, shards);
     cr_assert_eq(s->aes, mo_hot_has_aes() && s->features.aes && s->options.mac == MO_MAC_AUTO);
     cr_assert_eq(s->features.guard_install && s->options.guards != MO_GUARDS_AUTO, false);
