@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -217,6 +218,32 @@ static bool page_fault(void)
 }
 #endif
 
+static void *nothing(void *unused)
+{
+    return unused;
+}
+
+static void make_a_thread(int number)
+{
+    pthread_t thread;
+    (void)number;
+    if (pthread_create(&thread, NULL, nothing, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
+static void abort_with_a_handler(char *unused)
+{
+    (void)unused;
+    signal(SIGABRT, make_a_thread);
+    abort();
+}
+
+static bool abort_after_thread(void)
+{
+    int status = in_child(abort_with_a_handler, NULL);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -233,6 +260,7 @@ int main(int argc, char **argv)
         {"huge_pages", huge_pages},
         {"reservation", reservation},
         {"thread_signals", thread_signals},
+        {"abort_after_thread", abort_after_thread},
 #if defined(__i386__) || defined(__x86_64__)
         {"page_fault", page_fault},
 #endif

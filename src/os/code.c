@@ -77,12 +77,23 @@ MO_ANY_MEMORY static size_t operand_size(const unsigned char *p)
     return mode == 2 || (mode == 0 && (rm == 5 || (rm == 4 && (p[1] & 7) == 5))) ? n + 4 : n;
 }
 
+/* Position-independent code of 32 bits asks in each function where it is, by a call of mov (%esp), REGISTER; ret. The
+ * address that this leaves on the stack is nobody's return. */
+MO_ANY_MEMORY static bool asks_where_it_is(const unsigned char *pc)
+{
+    int32_t distance;
+    memcpy(&distance, pc - 4, sizeof distance);
+    const unsigned char *to = pc + distance;
+    return sizeof pc == 4 && mo_os_readable((uintptr_t)to) && mo_os_readable((uintptr_t)to + 3) && to[0] == 0x8b &&
+           (to[1] & 0xc7) == 0x04 && to[2] == 0x24 && to[3] == 0xc3;
+}
+
 /* call rel32, or call through a register or memory: FF /2 with an operand that ends at pc. */
 MO_ANY_MEMORY static bool follows_call(uintptr_t pc)
 {
     const unsigned char *p = (const unsigned char *)pc;
     if (p[-5] == 0xe8)
-        return true;
+        return !asks_where_it_is(p);
     for (size_t n = 2; n <= CALL_MOST; n++)
         if (p[-n] == 0xff && (p[1 - n] >> 3 & 7) == 2 && operand_size(p + 1 - n) == n - 1)
             return true;
