@@ -99,7 +99,7 @@ set(MOAT_LINK_OPTIONS
     LINKER:-z,nodelete
     LINKER:--gc-sections
     LINKER:--hash-style=gnu # clang adds a second table
-    LINKER:-fini,mo_none # of that name there is none: crti's empty _fini would be a page to fault in at each exit
+    LINKER:-fini,mo_none # no function has this name: crti's _fini, which is empty, would cost a page fault at each exit
     LINKER:--exclude-libs,ALL
     LINKER:--as-needed
     LINKER:-T,${PROJECT_SOURCE_DIR}/cmake/order.ld

@@ -237,7 +237,8 @@ static void say_preload(void)
     else
         say(false, "library", "libmoat.so is not where this command looks; lost: 'moat run' needs --library");
 
-    (void)mo_os_read_file("/etc/ld.so.preload", text, sizeof text);
+    if (mo_os_read_file("/etc/ld.so.preload", text, sizeof text) == 0)
+        text[0] = '\0';
     const char *word = find_moat(text);
     if (word == NULL)
         say(true, "ld.so.preload", "does not name moat: only programs that ask for it run under it");

@@ -30,7 +30,7 @@ static void start_period(struct shared *s, size_t period)
     size_t many = mo_sealed.options.sample_forked;
     s->turn = (uint32_t)(period * mo_sealed.options.sample_left % 100);
     s->opens = period % CLOSED_ONE_IN != 0;
-    /* Not by one exchange, which riscv64 has not for a byte: of a child that counts meanwhile nothing depends. */
+    /* Not by one exchange: riscv64 has none for a byte. What a child counts in between may be lost: no harm. */
     for (size_t i = 0; i < PLACES; i++) {
         s->hot[i] = __atomic_load_n(&s->counts[i], __ATOMIC_RELAXED) >= many;
         __atomic_store_n(&s->counts[i], 0, __ATOMIC_RELAXED);

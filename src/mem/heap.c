@@ -4,7 +4,7 @@
 #include "mem/table.h"
 
 enum {
-    WINDOWS = MO_SMALL ? 96 : 4096, /* 96: 5 GiB */
+    WINDOWS = MO_SMALL ? 96 : 4096, /* 96 reach 5 GiB */
     FIRST_WINDOW = 2 << 20,
     SMALL_WINDOW = 1 << 20,  /* profile embedded and 32-bit */
     LARGE_WINDOW = 64 << 20, /* larger than that only as this part of a large heap: else windows would run out */

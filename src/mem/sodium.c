@@ -25,8 +25,8 @@ void randombytes_buf(void *const buf, const size_t size)
 }
 
 /* What libsodium asks when it chooses a form of ChaCha20. Its own answer takes several CPUID instructions, each an exit
- * from a virtual machine; moat has asked one for SSSE3 and AES together. That form takes a fifth of the instructions of
- * the portable one. */
+ * from a virtual machine; moat knows of SSSE3 and AES together (os/process.c). That form takes a fifth of the
+ * instructions of the portable one. */
 int sodium_runtime_has_ssse3(void)
 {
     return mo_sealed.features.aes;

@@ -94,8 +94,8 @@ bool mo_os_move(void *old, size_t old_size, void *now, size_t new_size, bool *ho
  * from AT_RANDOM, and features.getrandom says so. */
 bool mo_os_entropy(void *buf, size_t n);
 
-/* Reads at most size - 1 bytes of the file at path, 0-terminates; the count read, or 0. Without such a file not a byte
- * of buf is written: it may be a page that nobody else needs. */
+/* Reads at most size - 1 bytes of the file at path, 0-terminates; the count read, or 0. If it can't be opened, 0, and
+ * buf is not written, so that its page need not be made present. */
 size_t mo_os_read_file(const char *path, char *buf, size_t size);
 
 /* Writes all of it, whatever signals do. False: the file is full, its reader has gone, or it took nothing for

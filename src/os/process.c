@@ -38,20 +38,20 @@ size_t mo_os_page_size(void)
 }
 
 #if defined(__x86_64__) || defined(__i386__)
-/* What glibc's loader (2.33 and later) has asked the CPU, by leaf: two arrays of a leaf's four registers, what the CPU
- * has and what can be used of it. <sys/platform/x86.h> has it by names that older ones lack. */
+/* glibc (2.33 and later) tells what it has asked the CPU at its start, by leaf: a leaf's four registers as the CPU has
+ * set them, and what can be used of that. Declared here, as older ones have no <sys/platform/x86.h>. */
 struct leaf {
     unsigned has[4], usable[4];
 };
 extern const struct leaf *__x86_get_cpuid_feature_leaf(unsigned leaf) __attribute__((weak));
 
-/* Of CPUID's leaf 1. The instruction leaves a virtual machine, which takes 6 to 20 us (measured): it is made only where
- * nobody has, and once, where __builtin_cpu_init makes five. */
+/* Of CPUID's leaf 1. The instruction leaves a virtual machine, which takes 6 to 20 us (measured): it is used once, and
+ * only where nobody else tells; __builtin_cpu_init uses it five times. */
 static unsigned feature_bits(void)
 {
     unsigned a, b, c, d;
     if (&__x86_get_cpuid_feature_leaf != NULL)
-        return __x86_get_cpuid_feature_leaf(0)->usable[2];
+        return __x86_get_cpuid_feature_leaf(0)->has[2];
     __cpuid(1, a, b, c, d);
     return c;
 }

@@ -144,7 +144,7 @@ for offset in (1, 8, 16, 64):
     case("P3", "interior_free", f"{offset} plain", sizes=inside, always=f"{BAD}@free")
     if offset >= 8:
         case("P3", "interior_free", f"{offset} dressed", sizes=inside, always=f"{BAD}@free", not_under=("mte=sync",))
-        # The header's bytes have another memory tag than the chunk: to read them faults, but by qemu's SVE loads.
+        # The header's bytes have another memory tag than the chunk: to read them faults, except by qemu's SVE loads.
         case("P3", "interior_free", f"{offset} dressed", sizes=inside, always=f"{BAD}@free fault@write",
              only_under="mte=sync")
 case("P3", "interior_every", "16 400", sizes=(24, 100), always="survived", runs=1, counted=True)

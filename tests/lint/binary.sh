@@ -38,7 +38,11 @@ fi
 if [ "$own" = libmoat.so ] && readelf -h "$library" | grep -q 'X86-64'; then
     first=$(awk '$1 == "LOAD" && /R E/ { print $3; exit }' <<<"$segments")
     rare=$(readelf -SW "$library" | sed -n 's/.* \.text\.rare *PROGBITS *\([0-9a-f]*\) .*/0x\1/p')
-    [ $((${rare:-first} - first)) -le 65536 ] || complain "$((rare - first)) bytes of code before .text.rare, at most 65536"
+    if [ -z "$rare" ]; then
+        complain "no .text.rare"
+    elif [ $((rare - first)) -gt 65536 ]; then
+        complain "$((rare - first)) bytes of code before .text.rare, at most 65536"
+    fi
 fi
 
 # A little static TLS only: a library that is loaded late shares 1,664 bytes of it with all others.

@@ -14,8 +14,24 @@ static void keep(const char *line, size_t n)
 
 Test(options_small, nothing_is_taken_in_silence)
 {
-    static const char *const words[] = {"mte=sync",  "sample_rate=1000", "malloc_context_size=0",  "align=natural",
-                                        "check=dst", "stats=exit",       "heap_profile=/tmp/heap", "detect_leaks=yes"};
+    static const char *const words[] = {"mte=sync",
+                                        "sample_rate=1000",
+                                        "sample_slots=1",
+                                        "sample_bytes=4096",
+                                        "sample_left=1",
+                                        "sample_hot=1",
+                                        "sample_forked=1",
+                                        "align=natural",
+                                        "malloc_context_size=0",
+                                        "check=dst",
+                                        "stats=exit",
+                                        "heap_profile=/tmp/heap",
+                                        "detect_leaks=yes",
+                                        "leak_exitcode=1",
+                                        "malloc_fill_byte=1",
+                                        "max_malloc_fill_size=1",
+                                        "free_fill_byte=1",
+                                        "max_free_fill_size=1"};
     struct mo_options o;
     mo_options_default(&o, MO_PROFILE_PRODUCTION);
     for (size_t i = 0; i < MO_ARRAY_LEN(words); i++) {
