@@ -7,7 +7,7 @@
 #include "moat/moat.h"
 
 /* What is counted here are slots of slabs: none of the chunks is to be a sampled one. */
-const char *moat_options = "sample_rate=0";
+const char *moat_options = UNSAMPLED;
 
 static void set_up(void)
 {

@@ -11,7 +11,7 @@
 #include "moat/moat.h"
 
 /* Headers and slots are looked at: none of the chunks is to be a sampled one. Their tests are guarded.c's. */
-const char *moat_options = "sample_rate=0";
+const char *moat_options = UNSAMPLED;
 
 static const size_t sizes[] = {1, 16, 24, 100, 129, 1000, 1500, 5000, 65536, 131072};
 static const size_t large_sizes[] = {200000, 1 << 20};

@@ -23,6 +23,9 @@ enum { SANITIZED = 1 };
 enum { SANITIZED = 0 };
 #endif
 
+/* For moat_options: no samples. MOAT_SMALL takes none and does not know the word. */
+#define UNSAMPLED (MO_SMALL ? "" : "sample_rate=0")
+
 /* How a child ended and what it wrote to stdout and stderr. */
 struct child {
     int signal; /* or 0 */

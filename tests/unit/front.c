@@ -14,7 +14,7 @@
 #include "moat/moat.h"
 
 /* Headers and slots are looked at: none of the chunks is to be a sampled one. Their tests are guarded.c's. */
-const char *moat_options = "sample_rate=0";
+const char *moat_options = UNSAMPLED;
 
 static size_t page;
 

@@ -21,7 +21,7 @@ static void set_up(void)
 }
 
 /* Chunks are expected to be resized in place: none of them is to be a sampled one. */
-const char *moat_options = "sample_rate=0";
+const char *moat_options = UNSAMPLED;
 
 TestSuite(heaps, .init = set_up);
 

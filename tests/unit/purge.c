@@ -8,7 +8,8 @@
 
 enum { COUNT = 20000, SIZE = 1000 };
 
-const char *moat_options = "spare_bytes=0 spare_most=0 purge_delay=300 sample_rate=0";
+#define SPARE "spare_bytes=0 spare_most=0 purge_delay=300"
+const char *moat_options = MO_SMALL ? SPARE : SPARE " sample_rate=0";
 
 static void *all[COUNT];
 

@@ -10,7 +10,7 @@
 #include "moat/moat.h"
 
 /* What is counted here are slots of slabs: none of the chunks is to be a sampled one. */
-const char *moat_options = "sample_rate=0";
+const char *moat_options = UNSAMPLED;
 
 static struct mo_random *new_stream(void)
 {
