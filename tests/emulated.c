@@ -141,13 +141,11 @@ static bool populate(void)
     return madvise(p, PIECE, POPULATE_WRITE) != 0 || (mincore(p, PIECE, present) == 0 && (present[0] & 1) != 0);
 }
 
-static bool huge_pages(void)
+/* Does the kernel say that huge pages are asked for, for the mapping at p? */
+static bool huge_pages_asked(const char *p)
 {
     char line[512];
-    char *p = map(8 * MIB);
     bool mine = false, asked = false;
-    if (madvise(p, 8 * MIB, MADV_HUGEPAGE) != 0)
-        return true; /* there are none, which is said */
     FILE *f = fopen("/proc/self/smaps", "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         uintptr_t from, to;
@@ -156,7 +154,19 @@ static bool huge_pages(void)
         else if (mine && strncmp(line, "VmFlags:", 8) == 0)
             asked = strstr(line, " hg") != NULL;
     }
+    if (f != NULL)
+        fclose(f);
     return asked;
+}
+
+/* An emulator's own mapping may lie, by chance, at the address that it gives: then they seem asked for before. */
+static bool huge_pages(void)
+{
+    char *p = map(8 * MIB);
+    bool before = huge_pages_asked(p);
+    if (madvise(p, 8 * MIB, MADV_HUGEPAGE) != 0)
+        return true; /* there are none, which is said */
+    return !before && huge_pages_asked(p);
 }
 
 static bool reservation(void)
