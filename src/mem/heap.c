@@ -30,7 +30,7 @@ struct window {
 /* Guarded by heap_lock, but `guards` and `slab_mappings`, which are atomic. */
 static struct mo_lock heap_lock = MO_LOCK(MO_RANK_HEAP);
 static struct mo_random *heap_random;
-static struct window windows[WINDOWS] __attribute__((section(".bss.windows"))); /* see cmake/order.ld */
+static struct window windows[WINDOWS]; /* its place: cmake/order.ld */
 static size_t window_count, window_bytes;
 static size_t full_for = SIZE_MAX; /* windows from this size on find no place any more */
 static struct mo_table states, slabs, lists;

@@ -109,7 +109,6 @@ good=(-Wl,-z,now -Wl,-z,relro)
 if [ "$(uname -m)" = x86_64 ]; then
     make_library 'int a;' "${good[@]}"
     expect fail "no .text.rare" binary bad.so
-    mkdir -p src/os
     echo 'int f1(int a) { return a; }' | "$compiler" -x c -c -fPIC -o src/os/code.c.o - # of .text.rare
     good+=("-Wl,-T,$1/cmake/order.ld" src/os/code.c.o)
 fi
